@@ -1,0 +1,238 @@
+//! One owner's database, on SQLite or PostgreSQL: readers, and write transactions that carry their events with them.
+
+mod migration;
+mod sql;
+mod sqlite_writer;
+mod write_transaction;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError, TransactionOptions, TransactionTrait};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::refusal::Failure;
+use crate::signing::Signer;
+
+pub use migration::Migration;
+pub use sql::{Sql, placeholders, tuples};
+use sqlite_writer::SqliteWriter;
+pub use write_transaction::WriteTransaction;
+
+/// Readers a SQLite file has at once.
+const SQLITE_READERS_MAX: u32 = 4;
+/// Connections one owner holds to PostgreSQL, readers and writers together.
+const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// How long a command waits for a connection before it is told that the database is unavailable.
+const ACQUIRE_SECONDS_MAX: u64 = 5;
+
+/// Where an owner keeps its tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A file of its own.
+    Sqlite(PathBuf),
+    /// A schema of its own, named after the owner, in the database behind this URL.
+    Postgres(String),
+}
+
+/// A handle to the tables of one owner; clones share it.
+#[derive(Clone, Debug)]
+pub struct Database {
+    owner: &'static str,
+    reader: DatabaseConnection,
+    writer: Writer,
+    clock: Clock,
+    signer: Signer,
+    commits: Arc<watch::Sender<u64>>,
+}
+
+#[derive(Clone, Debug)]
+enum Writer {
+    Sqlite(Arc<SqliteWriter>),
+    Postgres(DatabaseConnection),
+}
+
+impl Database {
+    /// Opens the tables of `owner` and brings them up to date with kit's and the owner's migrations.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or a migration fails.
+    pub async fn open(
+        owner: &'static str,
+        location: &Location,
+        migrations: &[Migration],
+        clock: Clock,
+        signer: Signer,
+    ) -> anyhow::Result<Self> {
+        let (writer, reader) = match location {
+            Location::Sqlite(path) => open_sqlite(path).await?,
+            Location::Postgres(url) => open_postgres(owner, url).await?,
+        };
+        let database = Self { owner, reader, writer, clock, signer, commits: Arc::new(watch::Sender::new(0)) };
+        migration::migrate(&database, migrations).await.with_context(|| format!("migrate {owner}"))?;
+        Ok(database)
+    }
+
+    /// The owner of these tables, also the `source` of their events.
+    #[must_use]
+    pub fn owner(&self) -> &'static str {
+        self.owner
+    }
+
+    /// For reading what is committed; never for deciding what to write.
+    #[must_use]
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// The clock of this process.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Signs revisions and page tokens.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Whether this is PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.writer, Writer::Postgres(_))
+    }
+
+    /// Changes after every commit that told of something.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    /// An SQL expression for the database's own time in microseconds since 1970.
+    #[must_use]
+    pub fn now_sql(&self) -> &'static str {
+        if self.is_postgres() {
+            "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        } else {
+            "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+        }
+    }
+
+    /// Begins the transaction of a command, and claims its `request_id` if it has one.
+    ///
+    /// # Errors
+    /// `Failure::Answered` when the same command was answered before; `REQUEST_ID_REUSED` and `REQUEST_IN_PROGRESS`
+    /// as their names say; a database failure.
+    pub async fn begin_write(&self, context: &Context) -> Result<WriteTransaction, Failure> {
+        let transaction = self.begin_bare(context).await?;
+        match crate::idempotency::claim(&transaction, context).await {
+            Ok(()) => Ok(transaction),
+            Err(failure) => {
+                transaction.rollback().await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Begins a write transaction that belongs to no request.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn begin_bare(&self, context: &Context) -> Result<WriteTransaction, Failure> {
+        match &self.writer {
+            Writer::Sqlite(writer) => Ok(WriteTransaction::in_group(self, context, writer.lend().await?)),
+            Writer::Postgres(connection) => {
+                let transaction = connection.begin_with_options(TransactionOptions::default()).await?;
+                Ok(WriteTransaction::alone(self, context, transaction))
+            }
+        }
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        let writer = match &self.writer {
+            Writer::Sqlite(writer) => writer.connection().clone(),
+            Writer::Postgres(connection) => connection.clone(),
+        };
+        for connection in [self.reader.clone(), writer] {
+            if let Err(error) = connection.close().await {
+                tracing::debug!(%error, owner = self.owner, "close");
+            }
+        }
+    }
+}
+
+async fn open_sqlite(path: &std::path::Path) -> anyhow::Result<(Writer, DatabaseConnection)> {
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).min_connections(1).sqlx_logging(false).test_before_acquire(false);
+    options.idle_timeout(None).max_lifetime(None);
+    options.map_sqlx_sqlite_opts(|options| {
+        options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+            .foreign_keys(false)
+            .pragma("wal_autocheckpoint", "4000")
+    });
+    let writer = sea_orm::Database::connect(options.clone()).await.with_context(|| format!("open {}", path.display()))?;
+    options.max_connections(SQLITE_READERS_MAX).acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX));
+    options.map_sqlx_sqlite_opts(|options| options.read_only(true).busy_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX)));
+    let reader = sea_orm::Database::connect(options).await?;
+    Ok((Writer::Sqlite(Arc::new(SqliteWriter::new(writer))), reader))
+}
+
+async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, DatabaseConnection)> {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options.sqlx_logging(false).test_before_acquire(false).acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX));
+    options.max_connections(1);
+    let bare = sea_orm::Database::connect(options.clone()).await.context("connect to PostgreSQL")?;
+    sea_orm::ConnectionTrait::execute_unprepared(&bare, &format!("CREATE SCHEMA IF NOT EXISTS \"{owner}\"")).await?;
+    bare.close().await?;
+
+    options.max_connections(POSTGRES_CONNECTIONS_MAX).application_name(format!("jangteo-{owner}"));
+    let search_path = format!("\"{owner}\"");
+    options.map_sqlx_postgres_opts(move |options| {
+        options.options([
+            ("search_path", search_path.as_str()),
+            ("statement_timeout", "30s"),
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ])
+    });
+    let connection = sea_orm::Database::connect(options).await?;
+    Ok((Writer::Postgres(connection.clone()), connection))
+}
+
+/// The backend a statement is built for.
+pub(crate) fn backend(database: &Database) -> DbBackend {
+    if database.is_postgres() { DbBackend::Postgres } else { DbBackend::Sqlite }
+}
+
+/// The SQLSTATE or SQLite result code of an error.
+pub(crate) fn error_code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else { return None };
+    error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned))
+}
+
+/// Whether the database itself is in trouble: not reached, shutting down, out of connections, or too slow.
+pub(crate) fn is_outage(error: &DbErr) -> bool {
+    match error {
+        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+            let broken = matches!(
+                **cause,
+                SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed | SqlxError::Protocol(_)
+            );
+            // 08 connection, 53 resources, 57 operator intervention (shutdown, statement_timeout), 55P03 lock_timeout
+            broken || error_code(error).is_some_and(|code| ["08", "53", "57", "55P03"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,66 @@
+//! Decides a payment when its time has come, and calls the shop back, once as a rule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Gateway;
+use crate::book::{Acceptance, Entry};
+use crate::clock;
+use crate::contract::{Callback, Refusal, masked};
+use crate::fate::CallbackFate;
+
+impl Gateway {
+    /// Takes up what the last run left PENDING. Their callbacks carry masked card numbers: the book holds no others.
+    pub fn resume_pending(self: &Arc<Self>) {
+        for acceptance in self.keeper.pending() {
+            let card_no = masked(&acceptance.card_last_four);
+            self.spawn(self.clone().decide_payment(acceptance, card_no));
+        }
+    }
+
+    pub(super) async fn decide_payment(
+        self: Arc<Self>,
+        acceptance: Acceptance,
+        card_no: String,
+    ) -> Result<(), Refusal> {
+        let url = &acceptance.callback_url;
+        if acceptance.callback == CallbackFate::Forged {
+            let pending = self.find_transaction(&acceptance.transaction_key).await?;
+            self.callbacks.send(url, &Callback::forged(&pending, &card_no)).await;
+        }
+        tokio::time::sleep(self.until_decision(&acceptance)).await;
+
+        let decision = self.keeper.append(|_| {
+            Ok(Entry::Decided {
+                transaction_key: acceptance.transaction_key.clone(),
+                verdict: acceptance.verdict,
+                at_ms: clock::now().as_millisecond(),
+            })
+        });
+        let decided = decision.await?;
+
+        let callback = Callback::of(&decided, &card_no);
+        match acceptance.callback {
+            CallbackFate::Lost => {}
+            CallbackFate::Twice => {
+                self.callbacks.send(url, &callback).await;
+                self.callbacks.send(url, &callback).await;
+            }
+            CallbackFate::Late => {
+                tokio::time::sleep(self.scaled(self.behaviour.faults.callback_late_ms)).await;
+                self.callbacks.send(url, &callback).await;
+            }
+            CallbackFate::Once | CallbackFate::Forged | CallbackFate::BeforeReply => {
+                self.callbacks.send(url, &callback).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounded by the longest delay, so that a clock that jumped back delays nothing for ever.
+    fn until_decision(&self, acceptance: &Acceptance) -> Duration {
+        let left_ms = acceptance.decides_at_ms.saturating_sub(clock::now().as_millisecond());
+        let longest = self.scaled(self.behaviour.decision_delay_ms.max);
+        Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).min(longest)
+    }
+}

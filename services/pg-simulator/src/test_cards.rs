@@ -1,0 +1,31 @@
+//! Cards whose fate is fixed in every profile: no dice decide about them, so that demonstrations and tests know what comes.
+//!
+//! | token in embedded mode | card number | what happens |
+//! |---|---|---|
+//! | `test-approve` | `1111-2222-3333-0001` | approved |
+//! | `test-limit` | `1111-2222-3333-0002` | declined, limit exceeded |
+//! | `test-invalid` | `1111-2222-3333-0003` | declined, invalid card |
+//! | `test-captured-timeout` | `1111-2222-3333-0004` | approved, but the answer to the POST never comes; the callback does |
+//! | `test-lost-callback` | `1111-2222-3333-0005` | approved and answered, but the callback never comes |
+//!
+//! Any card type will do. Delays are the profile's.
+
+/// Always approved.
+pub const APPROVE: &str = "1111-2222-3333-0001";
+/// Always declined: limit exceeded.
+pub const LIMIT: &str = "1111-2222-3333-0002";
+/// Always declined: invalid card.
+pub const INVALID: &str = "1111-2222-3333-0003";
+/// Approved, but the POST is never answered.
+pub const CAPTURED_TIMEOUT: &str = "1111-2222-3333-0004";
+/// Approved, but no callback is sent.
+pub const LOST_CALLBACK: &str = "1111-2222-3333-0005";
+
+/// Token and number of every card of fixed fate.
+pub const ALL: [(&str, &str); 5] = [
+    ("test-approve", APPROVE),
+    ("test-limit", LIMIT),
+    ("test-invalid", INVALID),
+    ("test-captured-timeout", CAPTURED_TIMEOUT),
+    ("test-lost-callback", LOST_CALLBACK),
+];
