@@ -31,7 +31,8 @@ pub fn generate(pool: &DescriptorPool) -> Result<String, String> {
     for response in responses {
         let _ = writeln!(
             code,
-            "impl Revised for {response} {{ fn set_revision(&mut self, revision: String) {{ self.revision = revision; }} }}"
+            "impl Revised for {response} {{ fn set_revision(&mut self, revision: String) {{ self.revision = revision; }} \
+             fn revision(&self) -> &str {{ &self.revision }} }}"
         );
     }
     Ok(code)

@@ -26,6 +26,9 @@ pub trait Contract {
 pub trait Revised {
     /// Puts the opaque, signed revision into the response.
     fn set_revision(&mut self, revision: String);
+
+    /// The revision in the response.
+    fn revision(&self) -> &str;
 }
 
 include!(concat!(env!("OUT_DIR"), "/bounds.rs"));

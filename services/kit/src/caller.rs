@@ -8,7 +8,7 @@ refusals! {
     /// Why a caller may not do what it asks for.
     pub enum CallerRefusal {
         /// Nobody said who is calling.
-        Unauthenticated {} => Unauthenticated "UNAUTHENTICATED",
+        IdentityMissing {} => Unauthenticated "IDENTITY_MISSING",
             en "say who you are",
             ko "인증이 필요합니다",
         /// The caller's role is not among those the method allows.

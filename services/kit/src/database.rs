@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError, TransactionOptions, TransactionTrait};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, RuntimeErr, SqlxError, TransactionOptions, TransactionTrait};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -196,7 +196,7 @@ async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, Databa
     sea_orm::ConnectionTrait::execute_unprepared(&bare, &format!("CREATE SCHEMA IF NOT EXISTS \"{owner}\"")).await?;
     bare.close().await?;
 
-    options.max_connections(POSTGRES_CONNECTIONS_MAX).application_name(format!("jangteo-{owner}"));
+    options.max_connections(POSTGRES_CONNECTIONS_MAX).set_application_name(format!("jangteo-{owner}"));
     let search_path = format!("\"{owner}\"");
     options.map_sqlx_postgres_opts(move |options| {
         options.options([
@@ -210,10 +210,6 @@ async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, Databa
     Ok((Writer::Postgres(connection.clone()), connection))
 }
 
-/// The backend a statement is built for.
-pub(crate) fn backend(database: &Database) -> DbBackend {
-    if database.is_postgres() { DbBackend::Postgres } else { DbBackend::Sqlite }
-}
 
 /// The SQLSTATE or SQLite result code of an error.
 pub(crate) fn error_code(error: &DbErr) -> Option<String> {

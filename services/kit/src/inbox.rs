@@ -95,8 +95,8 @@ impl<R: Reactions> Inbox<R> {
     }
 
     /// The events of one subject, in order; behind a dead one the others wait.
-    async fn consume_subject(&self, deliveries: Vec<&Delivery>, mut held: bool) -> Result<(), Failure> {
-        for delivery in deliveries {
+    async fn consume_subject(&self, deliveries: Vec<Delivery>, mut held: bool) -> Result<(), Failure> {
+        for delivery in &deliveries {
             if held {
                 self.hold(delivery).await?;
             } else {
@@ -138,11 +138,14 @@ impl<R: Reactions> Consumer for Inbox<R> {
     async fn consume(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
         let wanted: Vec<&Delivery> = deliveries.iter().filter(|delivery| self.reactions.wants(&delivery.event.r#type)).collect();
         let held = dead_letter::held_subjects(self.database.reader(), self.name(), &wanted).await?;
-        let mut subjects: BTreeMap<&str, Vec<&Delivery>> = BTreeMap::new();
+        let mut subjects: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
         for delivery in wanted {
-            subjects.entry(&delivery.event.subject).or_default().push(delivery);
+            subjects.entry(delivery.event.subject.clone()).or_default().push(delivery.clone());
         }
-        let work = subjects.into_iter().map(|(subject, deliveries)| self.consume_subject(deliveries, held.contains(subject)));
+        let work = subjects.into_iter().map(|(subject, deliveries)| {
+            let held = held.contains(&subject);
+            self.consume_subject(deliveries, held)
+        });
         futures::stream::iter(work).buffer_unordered(SUBJECTS_AT_ONCE_MAX).try_collect().await
     }
 }

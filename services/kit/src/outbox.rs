@@ -18,7 +18,7 @@ pub use relay::Relay;
 /// How long a published row is kept.
 pub const OUTBOX_RETENTION_DAYS: i64 = 7;
 /// The version of the envelope and the facts that this build writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: i32 = 1;
 
 /// Buckets of subjects on PostgreSQL; a relay holds a lease on each that it works on.
 const BUCKETS: i64 = 16;

@@ -76,15 +76,16 @@ impl Loan {
         let mut outcome = open.outcome.subscribe();
         drop(group);
 
-        tokio::select! {
+        let turn = tokio::select! {
             biased;
-            _ = outcome.wait_for(Option::is_some) => {}
-            mut group = line.lock_owned() => {
-                // still ours to commit, unless somebody did while we stood in line
-                if outcome.borrow().is_none() {
-                    commit(&mut group).await;
-                }
-            }
+            _ = outcome.wait_for(Option::is_some) => None,
+            group = line.lock_owned() => Some(group),
+        };
+        // still ours to commit, unless somebody did while we stood in line
+        if let Some(mut group) = turn
+            && outcome.borrow().is_none()
+        {
+            commit(&mut group).await;
         }
         let told = outcome.borrow().clone();
         match told {

@@ -1,0 +1,125 @@
+//! The configuration: defaults of the embedded shop, then `jangteo.toml`, then `JANGTEO_…`, then the command line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use kit::database::Location;
+use kit::money::Currency;
+use serde::{Deserialize, Serialize};
+
+/// The file read from the working folder, if there is one.
+pub const FILE: &str = "jangteo.toml";
+
+/// Everything that can be set. Each key is also a variable: `JANGTEO_LISTEN`, `JANGTEO_GATEWAY`, …
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// Where the payment gateway calls back.
+    pub callbacks_listen: SocketAddr,
+    /// Where the gateway simulator of this process listens, if `gateway` names a profile.
+    pub gateway_listen: SocketAddr,
+    /// The folder of the embedded databases, keys and the simulator's book.
+    pub data_folder: PathBuf,
+    /// `postgres://…` keeps all tables there, one schema an owner; absent: SQLite files in `data_folder`.
+    pub database_url: Option<String>,
+    /// The one currency, ISO 4217.
+    pub currency: String,
+    /// `calm`, `seed` or `hostile` starts a simulator in this process; `http://…` is a gateway elsewhere.
+    pub gateway: String,
+    /// Whether the card tokens `test-approve`, `test-limit`, … are accepted.
+    pub test_cards: bool,
+    /// Minutes until an unpaid order expires.
+    pub order_expires_minutes: u32,
+    /// Whether an empty shop is left empty instead of being stocked with the sample.
+    pub empty: bool,
+    /// What is logged, in the form of `tracing_subscriber::EnvFilter`.
+    pub log: String,
+    /// `pretty` or `json`.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 50_051)),
+            callbacks_listen: SocketAddr::from(([127, 0, 0, 1], 8_081)),
+            gateway_listen: SocketAddr::from(([127, 0, 0, 1], 8_082)),
+            data_folder: PathBuf::from(".jangteo"),
+            database_url: None,
+            currency: "USD".to_owned(),
+            gateway: "calm".to_owned(),
+            test_cards: true,
+            order_expires_minutes: 15,
+            empty: false,
+            log: "info,sqlx=warn".to_owned(),
+            log_format: LogFormat::Pretty,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file and the environment.
+    ///
+    /// # Errors
+    /// When a key is unknown or a value does not fit.
+    pub fn load(file: &Path) -> anyhow::Result<Self> {
+        let figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::file(file)).merge(Env::prefixed("JANGTEO_").only(KEYS));
+        let config: Self = figment.extract().with_context(|| format!("configuration ({} and JANGTEO_*)", file.display()))?;
+        Ok(config)
+    }
+
+    /// Refuses what cannot work or is not safe.
+    ///
+    /// # Errors
+    /// A sentence for each.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(Currency::new(&self.currency).is_some(), "currency must be three capital letters, got {:?}", self.currency);
+        ensure!(
+            self.listen.ip().is_loopback(),
+            "callers say themselves who they are (dev auth), so the shop may only listen on a loopback address, not on {}",
+            self.listen
+        );
+        ensure!(self.order_expires_minutes >= 1, "order_expires_minutes must be 1 or more");
+        Ok(())
+    }
+
+    /// Where an owner's tables are.
+    #[must_use]
+    pub fn location(&self, owner: &str) -> Location {
+        match &self.database_url {
+            Some(url) => Location::Postgres(url.clone()),
+            None => Location::Sqlite(self.data_folder.join(format!("{owner}.db"))),
+        }
+    }
+}
+
+/// Variables that are ours but not of the configuration (`JANGTEO_DATA`, `JANGTEO_TEST_…`) are left alone.
+const KEYS: &[&str] = &[
+    "listen",
+    "callbacks_listen",
+    "gateway_listen",
+    "data_folder",
+    "database_url",
+    "currency",
+    "gateway",
+    "test_cards",
+    "order_expires_minutes",
+    "empty",
+    "log",
+    "log_format",
+];
