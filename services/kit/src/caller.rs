@@ -34,13 +34,21 @@ impl Caller {
     /// A caller that proved to be `actor`, perhaps speaking for a user.
     #[must_use]
     pub fn new(role: Role, actor: String, on_behalf_of: Option<String>) -> Self {
-        Self { role, actor, on_behalf_of }
+        Self {
+            role,
+            actor,
+            on_behalf_of,
+        }
     }
 
     /// One of our own services, by its name.
     #[must_use]
     pub fn service(name: &str, on_behalf_of: Option<String>) -> Self {
-        Self { role: Role::Service, actor: name.to_owned(), on_behalf_of }
+        Self {
+            role: Role::Service,
+            actor: name.to_owned(),
+            on_behalf_of,
+        }
     }
 
     /// The role of the caller itself.

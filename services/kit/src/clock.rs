@@ -36,11 +36,18 @@ pub fn from_microseconds(microseconds: i64) -> Timestamp {
 /// The time on the wire.
 #[must_use]
 pub fn to_proto(time: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+    prost_types::Timestamp {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    }
 }
 
 /// The time from the wire; out of range becomes the nearest that fits.
 #[must_use]
 pub fn from_proto(time: &prost_types::Timestamp) -> Timestamp {
-    Timestamp::new(time.seconds, time.nanos).unwrap_or(if time.seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::new(time.seconds, time.nanos).unwrap_or(if time.seconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }

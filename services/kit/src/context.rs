@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::caller::{Caller, CallerRefusal};
 use crate::clock::Clock;
 use crate::id::new_id;
+use crate::refusal::Locale;
 
 /// The circumstances of one command or query.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Context {
     pub causation_id: String,
     /// W3C trace context, empty where none came.
     pub traceparent: String,
+    /// The language the caller reads.
+    pub locale: Locale,
     /// When the caller stops waiting, if it said so.
     pub deadline: Option<Instant>,
     /// The key under which a repeated command gets its first answer again.
@@ -49,6 +52,7 @@ impl Context {
             correlation_id: new_id(),
             causation_id: String::new(),
             traceparent: String::new(),
+            locale: Locale::default(),
             deadline: None,
             idempotency: None,
         }
@@ -57,7 +61,11 @@ impl Context {
     /// The same circumstances for work that belongs to `user`.
     #[must_use]
     pub fn for_user(mut self, user: &str) -> Self {
-        self.caller = Caller::new(self.caller.role(), self.caller.actor().to_owned(), Some(user.to_owned()));
+        self.caller = Caller::new(
+            self.caller.role(),
+            self.caller.actor().to_owned(),
+            Some(user.to_owned()),
+        );
         self
     }
 

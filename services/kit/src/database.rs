@@ -73,8 +73,17 @@ impl Database {
             Location::Sqlite(path) => open_sqlite(path).await?,
             Location::Postgres(url) => open_postgres(owner, url).await?,
         };
-        let database = Self { owner, reader, writer, clock, signer, commits: Arc::new(watch::Sender::new(0)) };
-        migration::migrate(&database, migrations).await.with_context(|| format!("migrate {owner}"))?;
+        let database = Self {
+            owner,
+            reader,
+            writer,
+            clock,
+            signer,
+            commits: Arc::new(watch::Sender::new(0)),
+        };
+        migration::migrate(&database, migrations)
+            .await
+            .with_context(|| format!("migrate {owner}"))?;
         Ok(database)
     }
 
@@ -133,6 +142,11 @@ impl Database {
         let transaction = self.begin_bare(context).await?;
         match crate::idempotency::claim(&transaction, context).await {
             Ok(()) => Ok(transaction),
+            // the first may be of the same group: its answer is given again only once it is durable
+            Err(failure @ Failure::Answered(_)) => {
+                transaction.commit_quietly().await?;
+                Err(failure)
+            }
             Err(failure) => {
                 transaction.rollback().await?;
                 Err(failure)
@@ -171,7 +185,11 @@ impl Database {
 async fn open_sqlite(path: &std::path::Path) -> anyhow::Result<(Writer, DatabaseConnection)> {
     let url = format!("sqlite://{}?mode=rwc", path.display());
     let mut options = ConnectOptions::new(url);
-    options.max_connections(1).min_connections(1).sqlx_logging(false).test_before_acquire(false);
+    options
+        .max_connections(1)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .test_before_acquire(false);
     options.idle_timeout(None).max_lifetime(None);
     options.map_sqlx_sqlite_opts(|options| {
         options
@@ -181,22 +199,37 @@ async fn open_sqlite(path: &std::path::Path) -> anyhow::Result<(Writer, Database
             .foreign_keys(false)
             .pragma("wal_autocheckpoint", "4000")
     });
-    let writer = sea_orm::Database::connect(options.clone()).await.with_context(|| format!("open {}", path.display()))?;
-    options.max_connections(SQLITE_READERS_MAX).acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX));
-    options.map_sqlx_sqlite_opts(|options| options.read_only(true).busy_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX)));
+    let writer = sea_orm::Database::connect(options.clone())
+        .await
+        .with_context(|| format!("open {}", path.display()))?;
+    options
+        .max_connections(SQLITE_READERS_MAX)
+        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX));
+    options.map_sqlx_sqlite_opts(|options| {
+        options
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+    });
     let reader = sea_orm::Database::connect(options).await?;
     Ok((Writer::Sqlite(Arc::new(SqliteWriter::new(writer))), reader))
 }
 
 async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, DatabaseConnection)> {
     let mut options = ConnectOptions::new(url.to_owned());
-    options.sqlx_logging(false).test_before_acquire(false).acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX));
+    options
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX));
     options.max_connections(1);
-    let bare = sea_orm::Database::connect(options.clone()).await.context("connect to PostgreSQL")?;
+    let bare = sea_orm::Database::connect(options.clone())
+        .await
+        .context("connect to PostgreSQL")?;
     sea_orm::ConnectionTrait::execute_unprepared(&bare, &format!("CREATE SCHEMA IF NOT EXISTS \"{owner}\"")).await?;
     bare.close().await?;
 
-    options.max_connections(POSTGRES_CONNECTIONS_MAX).set_application_name(format!("jangteo-{owner}"));
+    options
+        .max_connections(POSTGRES_CONNECTIONS_MAX)
+        .set_application_name(format!("jangteo-{owner}"));
     let search_path = format!("\"{owner}\"");
     options.map_sqlx_postgres_opts(move |options| {
         options.options([
@@ -210,11 +243,14 @@ async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, Databa
     Ok((Writer::Postgres(connection.clone()), connection))
 }
 
-
 /// The SQLSTATE or SQLite result code of an error.
 pub(crate) fn error_code(error: &DbErr) -> Option<String> {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else { return None };
-    error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned))
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return None;
+    };
+    error
+        .as_database_error()
+        .and_then(|error| error.code().map(std::borrow::Cow::into_owned))
 }
 
 /// Whether the database itself is in trouble: not reached, shutting down, out of connections, or too slow.
@@ -224,10 +260,16 @@ pub(crate) fn is_outage(error: &DbErr) -> bool {
         DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
             let broken = matches!(
                 **cause,
-                SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed | SqlxError::Protocol(_)
+                SqlxError::Io(_)
+                    | SqlxError::PoolTimedOut
+                    | SqlxError::PoolClosed
+                    | SqlxError::WorkerCrashed
+                    | SqlxError::Protocol(_)
             );
             // 08 connection, 53 resources, 57 operator intervention (shutdown, statement_timeout), 55P03 lock_timeout
-            broken || error_code(error).is_some_and(|code| ["08", "53", "57", "55P03"].iter().any(|class| code.starts_with(class)))
+            broken
+                || error_code(error)
+                    .is_some_and(|code| ["08", "53", "57", "55P03"].iter().any(|class| code.starts_with(class)))
         }
         _ => false,
     }

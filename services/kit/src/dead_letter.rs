@@ -49,7 +49,11 @@ struct Subject {
 ///
 /// # Errors
 /// A database failure.
-pub async fn held_subjects(connection: &impl ConnectionTrait, consumer: &str, deliveries: &[&Delivery]) -> Result<HashSet<String>, Failure> {
+pub async fn held_subjects(
+    connection: &impl ConnectionTrait,
+    consumer: &str,
+    deliveries: &[&Delivery],
+) -> Result<HashSet<String>, Failure> {
     if deliveries.is_empty() {
         return Ok(HashSet::new());
     }
@@ -59,7 +63,11 @@ pub async fn held_subjects(connection: &impl ConnectionTrait, consumer: &str, de
         placeholders(2, deliveries.len())
     );
     let mut values = values![consumer];
-    values.extend(deliveries.iter().map(|delivery| crate::Value::from(delivery.event.subject.as_str())));
+    values.extend(
+        deliveries
+            .iter()
+            .map(|delivery| crate::Value::from(delivery.event.subject.as_str())),
+    );
     let rows: Vec<Subject> = connection.list(&sql, values).await?;
     Ok(rows.into_iter().map(|row| row.subject).collect())
 }
@@ -68,9 +76,24 @@ pub async fn held_subjects(connection: &impl ConnectionTrait, consumer: &str, de
 ///
 /// # Errors
 /// A database failure.
-pub async fn bury(transaction: &WriteTransaction, consumer: &str, delivery: &Delivery, failure: &Failure, attempts: usize) -> Result<(), Failure> {
+pub async fn bury(
+    transaction: &WriteTransaction,
+    consumer: &str,
+    delivery: &Delivery,
+    failure: &Failure,
+    attempts: usize,
+) -> Result<(), Failure> {
     tracing::error!(consumer, event_id = %delivery.event.event_id, subject = %delivery.event.subject, %failure, "dead letter");
-    store(transaction, consumer, delivery, ReasonClass::of(failure).name(), &failure.to_string(), attempts, "DEAD").await
+    store(
+        transaction,
+        consumer,
+        delivery,
+        ReasonClass::of(failure).name(),
+        &failure.to_string(),
+        attempts,
+        "DEAD",
+    )
+    .await
 }
 
 /// Keeps an event behind an earlier one of its subject.
@@ -78,7 +101,16 @@ pub async fn bury(transaction: &WriteTransaction, consumer: &str, delivery: &Del
 /// # Errors
 /// A database failure.
 pub async fn hold(transaction: &WriteTransaction, consumer: &str, delivery: &Delivery) -> Result<(), Failure> {
-    store(transaction, consumer, delivery, "REFUSED", "waits behind an earlier event of its subject", 0, "WAITING").await
+    store(
+        transaction,
+        consumer,
+        delivery,
+        "REFUSED",
+        "waits behind an earlier event of its subject",
+        0,
+        "WAITING",
+    )
+    .await
 }
 
 async fn store(

@@ -82,13 +82,18 @@ where
             match run(state.clone(), context.clone(), message.clone()).await {
                 Err(failure) if failure.lost_a_race() && lost < LOST_RACES_MAX => {
                     lost += 1;
-                    tokio::time::sleep(Duration::from_millis(u64::from(lost) * u64::from(rand::random::<u8>()) / 16)).await;
+                    tokio::time::sleep(Duration::from_millis(
+                        u64::from(lost) * u64::from(rand::random::<u8>()) / 16,
+                    ))
+                    .await;
                 }
                 outcome => return outcome,
             }
         }
     });
-    let outcome = within(deadline, task).await.map_err(|failure| status(failure, locale))?;
+    let outcome = within(deadline, task)
+        .await
+        .map_err(|failure| status(failure, locale))?;
     let answer = match outcome.unwrap_or_else(|error| Err(Failure::Internal(error.into()))) {
         Ok(answer) => answer,
         Err(Failure::Answered(bytes)) => {
@@ -118,7 +123,10 @@ where
     let context = arrive(&request, locale)?;
     let deadline = context.deadline;
     let answer = within(deadline, run(state, context, request.into_inner())).await;
-    answer.and_then(|answer| answer).map(Response::new).map_err(|failure| status(failure, locale))
+    answer
+        .and_then(|answer| answer)
+        .map(Response::new)
+        .map_err(|failure| status(failure, locale))
 }
 
 /// The language a caller reads.
@@ -132,16 +140,21 @@ pub fn locale(metadata: &MetadataMap) -> Locale {
 ///
 /// # Errors
 /// `FIELDS_INVALID` with a `BadRequest` that names each field.
-#[expect(clippy::result_large_err, reason = "tonic's type")]
 pub fn check<M: Contract>(message: &M, locale: Locale) -> Result<(), Status> {
     let violations = message.violations();
     if violations.is_empty() {
         return Ok(());
     }
-    let fields = violations.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>().join(", ");
+    let fields = violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
     let plain = status(RequestFault::FieldsInvalid { fields }.into(), locale);
     let mut details: ErrorDetails = plain.get_error_details();
-    let named = violations.into_iter().map(|violation| FieldViolation::new(violation.field, violation.description));
+    let named = violations
+        .into_iter()
+        .map(|violation| FieldViolation::new(violation.field, violation.description));
     details.set_bad_request(named.collect::<Vec<_>>());
     Err(Status::with_error_details(plain.code(), plain.message(), details))
 }
@@ -150,16 +163,17 @@ pub fn check<M: Contract>(message: &M, locale: Locale) -> Result<(), Status> {
 ///
 /// # Errors
 /// `IDENTITY_MISSING` when nobody said who calls.
-#[expect(clippy::result_large_err, reason = "tonic's type")]
 pub fn context<M>(request: &Request<M>) -> Result<Context, Status> {
     let arrival = request.extensions().get::<Arrival>();
-    let arrival = arrival.ok_or_else(|| status(CallerRefusal::IdentityMissing {}.into(), locale(request.metadata())))?;
+    let arrival =
+        arrival.ok_or_else(|| status(CallerRefusal::IdentityMissing {}.into(), locale(request.metadata())))?;
     Ok(Context {
         caller: arrival.caller.clone(),
         now: arrival.clock.now(),
         correlation_id: arrival.correlation_id.clone(),
         causation_id: text(request.metadata(), "x-causation-id"),
         traceparent: text(request.metadata(), "traceparent"),
+        locale: locale(request.metadata()),
         deadline: arrival.deadline,
         idempotency: None,
     })
@@ -175,6 +189,7 @@ pub fn outgoing<M>(context: &Context, message: M) -> Request<M> {
         ("x-correlation-id", &context.correlation_id),
         ("x-causation-id", &context.causation_id),
         ("traceparent", &context.traceparent),
+        ("accept-language", context.locale.tag()),
     ];
     for (name, value) in headers {
         if let Ok(value) = value.parse()
@@ -190,7 +205,6 @@ fn value_is_empty(value: &tonic::metadata::MetadataValue<tonic::metadata::Ascii>
     value.as_bytes().is_empty()
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's type")]
 fn arrive<M: Contract>(request: &Request<M>, locale: Locale) -> Result<Context, Status> {
     let context = context(request)?;
     check(request.get_ref(), locale)?;
@@ -208,8 +222,16 @@ fn idempotency<M: Contract + Message>(request: &Request<M>) -> Result<Option<Ide
         _ => return Err(RequestFault::RequestIdInvalid {}.into()),
     };
     let request_id = Uuid::parse_str(chosen).map_err(|_| RequestFault::RequestIdInvalid {})?;
-    let method = request.extensions().get::<Arrival>().map(|arrival| arrival.method.clone()).unwrap_or_default();
-    Ok(Some(IdempotencyKey { method, request_id, fingerprint: fingerprint(request.get_ref()) }))
+    let method = request
+        .extensions()
+        .get::<Arrival>()
+        .map(|arrival| arrival.method.clone())
+        .unwrap_or_default();
+    Ok(Some(IdempotencyKey {
+        method,
+        request_id,
+        fingerprint: fingerprint(request.get_ref()),
+    }))
 }
 
 async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Result<T, Failure> {
@@ -223,12 +245,21 @@ async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> 
 }
 
 fn text(metadata: &MetadataMap, name: &str) -> String {
-    metadata.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    metadata
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// An id of ours where the outside sent none or an unusable one.
 #[must_use]
 pub fn correlation_id(header: Option<&str>) -> String {
-    let usable = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let usable = |id: &&str| {
+        (1..=64).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
     header.filter(usable).map_or_else(new_id, str::to_owned)
 }

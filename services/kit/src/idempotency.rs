@@ -52,7 +52,9 @@ pub(crate) async fn claim(transaction: &WriteTransaction, context: &Context) -> 
     let request_id = key.request_id.to_string();
     Err(match row {
         Some(row) if row.fingerprint != key.fingerprint => RequestRefusal::Reused { request_id }.into(),
-        Some(Row { answer: Some(answer), .. }) => Failure::Answered(answer),
+        Some(Row {
+            answer: Some(answer), ..
+        }) => Failure::Answered(answer),
         // the first is a process of several transactions that is not through, or was swept away this instant
         Some(_) | None => RequestRefusal::InProgress { request_id }.into(),
     })
@@ -72,6 +74,10 @@ pub async fn complete(transaction: &WriteTransaction, context: &Context, answer:
 }
 
 fn key_values(context: &Context, key: &IdempotencyKey) -> Vec<crate::Value> {
-    let caller = format!("{}/{}", context.caller.actor(), context.caller.on_behalf_of().unwrap_or_default());
+    let caller = format!(
+        "{}/{}",
+        context.caller.actor(),
+        context.caller.on_behalf_of().unwrap_or_default()
+    );
     values![caller, key.method.as_str(), key.request_id.to_string()]
 }

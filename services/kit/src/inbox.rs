@@ -60,7 +60,9 @@ impl<R: Reactions> Inbox<R> {
         let transaction = self.database.begin_bare(&self.context(event)).await?;
         let sql = "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let now = transaction.context().now.as_microsecond();
-        let fresh = transaction.run(sql, values![self.reactions.consumer(), event.event_id.as_str(), now]).await?;
+        let fresh = transaction
+            .run(sql, values![self.reactions.consumer(), event.event_id.as_str(), now])
+            .await?;
         if fresh == 0 {
             return transaction.rollback().await;
         }
@@ -72,7 +74,10 @@ impl<R: Reactions> Inbox<R> {
 
     /// Tries one event until it is handled, or dead; tells whether it was handled.
     async fn apply_or_bury(&self, delivery: &Delivery) -> Result<bool, Failure> {
-        let delays = ExponentialBuilder::default().with_min_delay(Duration::from_millis(RETRY_DELAY_MS)).with_factor(1.0).with_jitter();
+        let delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(RETRY_DELAY_MS))
+            .with_factor(1.0)
+            .with_jitter();
         let mut delays = delays.with_max_times(ATTEMPTS_MAX - 1).build();
         let mut attempts = 0;
         loop {
@@ -119,7 +124,11 @@ impl<R: Reactions> Inbox<R> {
     }
 
     fn context(&self, event: &Event) -> Context {
-        let user = if event.on_behalf_of.is_empty() { &event.actor } else { &event.on_behalf_of };
+        let user = if event.on_behalf_of.is_empty() {
+            &event.actor
+        } else {
+            &event.on_behalf_of
+        };
         let mut context = Context::background(self.database.owner(), self.database.clock());
         context.caller = Caller::service(self.database.owner(), Some(user.clone()));
         context.correlation_id.clone_from(&event.correlation_id);
@@ -136,16 +145,25 @@ impl<R: Reactions> Consumer for Inbox<R> {
     }
 
     async fn consume(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
-        let wanted: Vec<&Delivery> = deliveries.iter().filter(|delivery| self.reactions.wants(&delivery.event.r#type)).collect();
+        let wanted: Vec<&Delivery> = deliveries
+            .iter()
+            .filter(|delivery| self.reactions.wants(&delivery.event.r#type))
+            .collect();
         let held = dead_letter::held_subjects(self.database.reader(), self.name(), &wanted).await?;
         let mut subjects: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
         for delivery in wanted {
-            subjects.entry(delivery.event.subject.clone()).or_default().push(delivery.clone());
+            subjects
+                .entry(delivery.event.subject.clone())
+                .or_default()
+                .push(delivery.clone());
         }
         let work = subjects.into_iter().map(|(subject, deliveries)| {
             let held = held.contains(&subject);
             self.consume_subject(deliveries, held)
         });
-        futures::stream::iter(work).buffer_unordered(SUBJECTS_AT_ONCE_MAX).try_collect().await
+        futures::stream::iter(work)
+            .buffer_unordered(SUBJECTS_AT_ONCE_MAX)
+            .try_collect()
+            .await
     }
 }

@@ -25,3 +25,15 @@ pub mod signing;
 
 /// A value bound to a statement.
 pub use sea_orm::Value;
+
+/// The rows of the registry that belong to the mechanisms.
+pub const REASONS: &[&[refusal::Reason]] = &[
+    caller::CallerRefusal::REASONS,
+    edge::RequestFault::REASONS,
+    idempotency::RequestRefusal::REASONS,
+    money::MoneyRefusal::REASONS,
+    page_token::PageRefusal::REASONS,
+    revision::RevisionRefusal::REASONS,
+    server::OverloadRefusal::REASONS,
+    refusal::Fault::REASONS,
+];

@@ -42,7 +42,10 @@ impl Currency {
     /// Minor units as an amount on the wire.
     #[must_use]
     pub fn money(&self, minor_units: i64) -> Money {
-        Money { currency_code: self.0.clone(), minor_units }
+        Money {
+            currency_code: self.0.clone(),
+            minor_units,
+        }
     }
 
     /// The minor units of an amount; an absent one is zero.
@@ -53,10 +56,15 @@ impl Currency {
         let Some(money) = money else { return Ok(0) };
         if money.currency_code != self.0 {
             let currency_code = money.currency_code.clone();
-            return Err(MoneyRefusal::CurrencyNotSupported { currency_code, expected: self.0.clone() });
+            return Err(MoneyRefusal::CurrencyNotSupported {
+                currency_code,
+                expected: self.0.clone(),
+            });
         }
         if money.minor_units < 0 {
-            return Err(MoneyRefusal::Negative { minor_units: money.minor_units });
+            return Err(MoneyRefusal::Negative {
+                minor_units: money.minor_units,
+            });
         }
         Ok(money.minor_units)
     }
@@ -67,7 +75,10 @@ impl Currency {
 /// # Errors
 /// `AMOUNT_OVERFLOW` where it does not fit.
 pub fn sum(amounts: impl IntoIterator<Item = i64>) -> Result<i64, MoneyRefusal> {
-    amounts.into_iter().try_fold(0_i64, i64::checked_add).ok_or(MoneyRefusal::Overflow {})
+    amounts
+        .into_iter()
+        .try_fold(0_i64, i64::checked_add)
+        .ok_or(MoneyRefusal::Overflow {})
 }
 
 /// A unit price times a quantity, in minor units.

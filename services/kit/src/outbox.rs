@@ -2,9 +2,9 @@
 
 mod relay;
 
+use prost::Message;
 use proto::event::v1::Event;
 use proto::event::v1::event::Fact;
-use prost::Message;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
@@ -39,7 +39,13 @@ pub fn append(transaction: &WriteTransaction, subject: &str, version: i64, fact:
 }
 
 /// As [`append`], for a fact of another moment than the command's.
-pub fn append_at(transaction: &WriteTransaction, subject: &str, version: i64, occurred_at: jiff::Timestamp, fact: Fact) {
+pub fn append_at(
+    transaction: &WriteTransaction,
+    subject: &str,
+    version: i64,
+    occurred_at: jiff::Timestamp,
+    fact: Fact,
+) {
     let context = transaction.context();
     let event_id = Uuid::now_v7();
     let event = Event {
@@ -104,6 +110,8 @@ fn bucket(subject: &str, postgres: bool) -> i64 {
     if !postgres {
         return 0;
     }
-    let hash = subject.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = subject.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     i64::try_from(hash % BUCKETS.unsigned_abs()).unwrap_or_default()
 }

@@ -23,7 +23,11 @@ refusals! {
 /// How many rows to return for a wished page size, which the contract's bounds keep from being negative.
 #[must_use]
 pub fn page_size(wished: i32) -> u32 {
-    let size = if wished <= 0 { PAGE_SIZE_DEFAULT } else { wished.min(PAGE_SIZE_MAX) };
+    let size = if wished <= 0 {
+        PAGE_SIZE_DEFAULT
+    } else {
+        wished.min(PAGE_SIZE_MAX)
+    };
     size.unsigned_abs()
 }
 
@@ -42,7 +46,9 @@ pub fn open(signer: &Signer, question: &str, token: &str) -> Result<Option<Strin
     if token.is_empty() {
         return Ok(None);
     }
-    let payload = signer.open(PURPOSE, token).and_then(|payload| String::from_utf8(payload).ok());
+    let payload = signer
+        .open(PURPOSE, token)
+        .and_then(|payload| String::from_utf8(payload).ok());
     let payload = payload.ok_or(PageRefusal::TokenInvalid {})?;
     match payload.split_once('\0') {
         Some((asked, key)) if asked == question.replace('\0', "") => Ok(Some(key.to_owned())),

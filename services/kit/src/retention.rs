@@ -17,7 +17,12 @@ const ROWS_PER_STEP_MAX: u64 = 5_000;
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
 const SWEPT: &[(&str, &str, &str, i64)] = &[
-    ("requests", "(caller, method, request_id)", "created_at", REQUEST_RETENTION_DAYS),
+    (
+        "requests",
+        "(caller, method, request_id)",
+        "created_at",
+        REQUEST_RETENTION_DAYS,
+    ),
     ("outbox", "(sequence)", "published_at", OUTBOX_RETENTION_DAYS),
     ("inbox", "(consumer, event_id)", "handled_at", INBOX_RETENTION_DAYS),
 ];

@@ -70,7 +70,9 @@ pub fn stack(services: Routes, settings: &Settings) -> Routes {
 pub async fn operations(services: &[&str]) -> anyhow::Result<(Routes, HealthReporter)> {
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in services {
-        health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
+        health
+            .set_service_status(*service, tonic_health::ServingStatus::Serving)
+            .await;
     }
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -79,7 +81,10 @@ pub async fn operations(services: &[&str]) -> anyhow::Result<(Routes, HealthRepo
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let mut routes = Routes::builder();
-    routes.add_service(health_service).add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    routes
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
     Ok((routes.routes(), health))
 }
 
@@ -87,7 +92,13 @@ pub async fn operations(services: &[&str]) -> anyhow::Result<(Routes, HealthRepo
 ///
 /// # Errors
 /// When the listener breaks.
-pub async fn serve(listener: TcpListener, routes: Routes, health: HealthReporter, services: Vec<String>, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    health: HealthReporter,
+    services: Vec<String>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let drained = stop.clone();
     let server = tonic::transport::Server::builder()
         .accept_http1(true)
@@ -95,11 +106,16 @@ pub async fn serve(listener: TcpListener, routes: Routes, health: HealthReporter
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .layer(tonic_web::GrpcWebLayer::new())
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), drained.cancelled_owned());
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            drained.cancelled_owned(),
+        );
     let server = tokio::spawn(server);
     stop.cancelled().await;
     for service in services {
-        health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
+        health
+            .set_service_status(service, tonic_health::ServingStatus::NotServing)
+            .await;
     }
     // an idle connection or an endless stream would keep the server from ending by itself
     match tokio::time::timeout(DRAIN, server).await {
@@ -113,9 +129,14 @@ pub async fn serve(listener: TcpListener, routes: Routes, health: HealthReporter
 
 /// The id that ties together what one request sets in motion: taken or made here, echoed in headers and trailers.
 async fn correlate(mut request: Request, next: Next) -> Response {
-    let given = request.headers().get("x-correlation-id").and_then(|value| value.to_str().ok());
+    let given = request
+        .headers()
+        .get("x-correlation-id")
+        .and_then(|value| value.to_str().ok());
     let id = correlation_id(given);
-    let Ok(value) = HeaderValue::from_str(&id) else { return next.run(request).await };
+    let Ok(value) = HeaderValue::from_str(&id) else {
+        return next.run(request).await;
+    };
     request.headers_mut().insert("x-correlation-id", value.clone());
     let mut response = next.run(request).await;
     response.headers_mut().insert("x-correlation-id", value.clone());

@@ -23,7 +23,9 @@ impl Signer {
     /// A signer for the current key and the one before it, if any; each of 16 bytes or more.
     #[must_use]
     pub fn new(current: Vec<u8>, previous: Option<Vec<u8>>) -> Self {
-        Self { keys: std::iter::once(current).chain(previous).collect() }
+        Self {
+            keys: std::iter::once(current).chain(previous).collect(),
+        }
     }
 
     /// The token for a payload; `purpose` keeps a token of one kind from being taken for another.
@@ -46,7 +48,6 @@ impl Signer {
         signed.then(|| payload.to_vec())
     }
 
-    #[expect(clippy::unused_self, reason = "reads as a method of the signer")]
     fn mac(&self, key: &[u8], purpose: &str, payload: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
         mac.update(purpose.as_bytes());

@@ -1,1 +1,81 @@
-//! Place holder.
+//! The order service: orders, and the checkout that takes stock, coupon, points and money for each, or gives them back.
+
+mod checkout;
+mod grpc;
+mod order;
+mod reactions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::bus::Consumer;
+use kit::database::{Database, Migration};
+use kit::in_process::Connection;
+use kit::inbox::Inbox;
+use kit::money::Currency;
+use kit::refusal::Reason;
+use proto::order::v1::order_service_server::OrderServiceServer;
+use tokio::sync::Notify;
+use tonic::service::RoutesBuilder;
+
+use checkout::services::Services;
+
+pub use checkout::CheckoutRefusal;
+pub use order::OrderRefusal;
+
+/// The tables of this service.
+pub const MIGRATIONS: &[Migration] = kit::migrations!("../../migrations/order", ["m20261124_000001_create_orders"]);
+
+/// The reasons of this service.
+pub const REASONS: &[&[Reason]] = &[OrderRefusal::REASONS, CheckoutRefusal::REASONS];
+
+/// What can be set.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long an order may await its payment; it never expires while an attempt to pay is undecided.
+    pub expires_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            expires_after: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// The order service; clones share it.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    database: Database,
+    currency: Currency,
+    services: Services,
+    settings: Settings,
+    wake: Arc<Notify>,
+}
+
+impl Orders {
+    /// A service on its own tables, which reaches the stock, coupon, point and payment services through `connection`.
+    #[must_use]
+    pub fn new(database: Database, currency: Currency, connection: Connection, settings: Settings) -> Self {
+        let services = Services::new(&connection, currency.clone());
+        Self {
+            database,
+            currency,
+            services,
+            settings,
+            wake: Arc::default(),
+        }
+    }
+
+    /// Adds the RPCs to a server.
+    pub fn routes(&self, routes: &mut RoutesBuilder) {
+        routes.add_service(OrderServiceServer::new(self.clone()));
+    }
+
+    /// Who is to hear of events.
+    #[must_use]
+    pub fn consumers(&self) -> Vec<Arc<dyn Consumer>> {
+        vec![Arc::new(Inbox::new(self.database.clone(), self.clone()))]
+    }
+}

@@ -13,20 +13,43 @@ pub trait Sql: ConnectionTrait {
     }
 
     /// The first row, if there is one.
-    fn find<R: FromQueryResult>(&self, sql: &str, values: Vec<Value>) -> impl Future<Output = Result<Option<R>, DbErr>> + Send {
+    fn find<R: FromQueryResult>(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> impl Future<Output = Result<Option<R>, DbErr>> + Send {
         let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
-        async move { self.query_one_raw(statement).await?.map(|row| R::from_query_result(&row, "")).transpose() }
+        async move {
+            self.query_one_raw(statement)
+                .await?
+                .map(|row| R::from_query_result(&row, ""))
+                .transpose()
+        }
     }
 
     /// All rows; the statement bounds how many.
-    fn list<R: FromQueryResult>(&self, sql: &str, values: Vec<Value>) -> impl Future<Output = Result<Vec<R>, DbErr>> + Send {
+    fn list<R: FromQueryResult>(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> impl Future<Output = Result<Vec<R>, DbErr>> + Send {
         let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
-        async move { self.query_all_raw(statement).await?.iter().map(|row| R::from_query_result(row, "")).collect() }
+        async move {
+            self.query_all_raw(statement)
+                .await?
+                .iter()
+                .map(|row| R::from_query_result(row, ""))
+                .collect()
+        }
     }
 
     /// ` FOR UPDATE` where rows can be locked; SQLite has one writer and needs none.
     fn for_update(&self) -> &'static str {
-        if self.get_database_backend() == sea_orm::DbBackend::Postgres { " FOR UPDATE" } else { "" }
+        if self.get_database_backend() == sea_orm::DbBackend::Postgres {
+            " FOR UPDATE"
+        } else {
+            ""
+        }
     }
 }
 
@@ -41,7 +64,10 @@ macro_rules! values {
 /// `$first, $first+1, …` for an `IN (…)` of `count` values.
 #[must_use]
 pub fn placeholders(first: usize, count: usize) -> String {
-    (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+    (first..first + count)
+        .map(|number| format!("${number}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `($1, $2), ($3, $4), …` for an `INSERT … VALUES` of `rows` rows of `columns` values.

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 /// The most commands that share one COMMIT.
@@ -35,7 +38,10 @@ pub(super) struct Loan {
 
 impl SqliteWriter {
     pub(super) fn new(connection: DatabaseConnection) -> Self {
-        Self { connection, open: Arc::new(Mutex::new(None)) }
+        Self {
+            connection,
+            open: Arc::new(Mutex::new(None)),
+        }
     }
 
     pub(super) fn connection(&self) -> &DatabaseConnection {
@@ -49,16 +55,30 @@ impl SqliteWriter {
             commit(&mut group).await;
         }
         if group.is_none() {
-            let options = TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..Default::default()
+            };
             let transaction = self.connection.begin_with_options(options).await?;
-            *group = Some(Group { transaction, members: 0, outcome: watch::Sender::new(None) });
+            *group = Some(Group {
+                transaction,
+                members: 0,
+                outcome: watch::Sender::new(None),
+            });
         }
         let savepoint = savepoint(&group).await?;
-        Ok(Loan { savepoint, group, line: self.open.clone() })
+        Ok(Loan {
+            savepoint,
+            group,
+            line: self.open.clone(),
+        })
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a savepoint inside the immediate transaction of the group")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a savepoint inside the immediate transaction of the group"
+)]
 async fn savepoint(group: &OwnedMutexGuard<Option<Group>>) -> Result<DatabaseTransaction, DbErr> {
     match group.as_ref() {
         Some(group) => group.transaction.begin().await,
@@ -69,9 +89,15 @@ async fn savepoint(group: &OwnedMutexGuard<Option<Group>>) -> Result<DatabaseTra
 impl Loan {
     /// Keeps what the command did and returns when the group has committed.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        let Self { savepoint, mut group, line } = self;
+        let Self {
+            savepoint,
+            mut group,
+            line,
+        } = self;
         savepoint.commit().await?;
-        let Some(open) = group.as_mut() else { return Err(lost("no open group")) };
+        let Some(open) = group.as_mut() else {
+            return Err(lost("no open group"));
+        };
         open.members += 1;
         let mut outcome = open.outcome.subscribe();
         drop(group);
@@ -97,7 +123,9 @@ impl Loan {
 
     /// Undoes what the command did; the group goes on.
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        let Self { savepoint, mut group, .. } = self;
+        let Self {
+            savepoint, mut group, ..
+        } = self;
         savepoint.rollback().await?;
         if group.as_ref().is_some_and(|group| group.members == 0) {
             // nobody else is in it, and nobody need find an open transaction later
@@ -117,5 +145,7 @@ async fn commit(group: &mut OwnedMutexGuard<Option<Group>>) {
 }
 
 fn lost(reason: &str) -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(format!("the outcome of the commit is not known: {reason}")))
+    DbErr::Conn(RuntimeErr::Internal(format!(
+        "the outcome of the commit is not known: {reason}"
+    )))
 }

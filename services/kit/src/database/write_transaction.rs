@@ -52,7 +52,13 @@ impl WriteTransaction {
     }
 
     fn new(database: &Database, context: &Context, inner: Inner) -> Self {
-        Self { database: database.clone(), context: context.clone(), inner, told: Mutex::default(), revision: Mutex::default() }
+        Self {
+            database: database.clone(),
+            context: context.clone(),
+            inner,
+            told: Mutex::default(),
+            revision: Mutex::default(),
+        }
     }
 
     /// The circumstances of the command.
@@ -90,13 +96,19 @@ impl WriteTransaction {
         }
     }
 
+    /// Names what was told and mentioned so far, for an answer that is stored with what it answers.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        locked(&self.revision).seal(&self.database.signer)
+    }
+
     /// Commits with the answer: writes the events and the `request_id` row, sets the answer's revision, and wakes the
     /// relay once all is durable.
     ///
     /// # Errors
     /// A database failure; then nothing was changed, unless the connection broke during the commit itself.
     pub async fn commit<R: Message + Revised>(self, mut answer: R) -> Result<R, Failure> {
-        answer.set_revision(locked(&self.revision).seal(&self.database.signer));
+        answer.set_revision(self.revision());
         crate::idempotency::complete(&self, &self.context, &answer.encode_to_vec()).await?;
         self.commit_quietly().await?;
         Ok(answer)
@@ -140,7 +152,8 @@ impl WriteTransaction {
     pub async fn next_version(&self, table: &str, key: &str, id: &str) -> Result<i64, Failure> {
         let sql = format!("UPDATE {table} SET version = version + 1 WHERE {key} = $1 RETURNING version");
         let row: Option<Version> = self.find(&sql, values![id]).await?;
-        row.map(|row| row.version).ok_or_else(|| Failure::Internal(anyhow::anyhow!("no row {id} in {table}")))
+        row.map(|row| row.version)
+            .ok_or_else(|| Failure::Internal(anyhow::anyhow!("no row {id} in {table}")))
     }
 }
 

@@ -50,7 +50,13 @@ impl Relay {
     /// A relay that shares the outbox of `database` with other relays.
     #[must_use]
     pub fn new(database: Database, bus: Bus) -> Self {
-        Self { database, bus, holder: new_id(), leases: Vec::new(), renewed: None }
+        Self {
+            database,
+            bus,
+            holder: new_id(),
+            leases: Vec::new(),
+            renewed: None,
+        }
     }
 
     /// Publishes until told to stop, then gives its leases back.
@@ -91,7 +97,10 @@ impl Relay {
             }
             let full = rows.len() == BATCH_EVENTS_MAX;
             let sequences: Vec<i64> = rows.iter().map(|row| row.sequence).collect();
-            let deliveries = rows.into_iter().map(|row| deliver(row.payload)).collect::<Result<Vec<_>, _>>()?;
+            let deliveries = rows
+                .into_iter()
+                .map(|row| deliver(row.payload))
+                .collect::<Result<Vec<_>, _>>()?;
             self.bus.publish(&deliveries).await?;
             self.mark(&sequences).await?;
             published += sequences.len();
@@ -117,9 +126,16 @@ impl Relay {
                      token = outbox_leases.token + CASE WHEN outbox_leases.holder = excluded.holder THEN 0 ELSE 1 END
                  WHERE outbox_leases.holder = excluded.holder OR outbox_leases.expires_at < {now}"
             );
-            transaction.run(&sql, values![bucket, self.holder.as_str(), LEASE_SECONDS * 1_000_000]).await?;
+            transaction
+                .run(&sql, values![bucket, self.holder.as_str(), LEASE_SECONDS * 1_000_000])
+                .await?;
         }
-        let held = transaction.list("SELECT bucket, token FROM outbox_leases WHERE holder = $1", values![self.holder.as_str()]).await?;
+        let held = transaction
+            .list(
+                "SELECT bucket, token FROM outbox_leases WHERE holder = $1",
+                values![self.holder.as_str()],
+            )
+            .await?;
         transaction.commit_quietly().await?;
         self.leases = held;
         self.renewed = Some(started);
@@ -127,7 +143,12 @@ impl Relay {
     }
 
     async fn unpublished(&self) -> Result<Vec<Row>, Failure> {
-        let held = self.leases.iter().map(|lease| lease.bucket.to_string()).collect::<Vec<_>>().join(", ");
+        let held = self
+            .leases
+            .iter()
+            .map(|lease| lease.bucket.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         let sql = format!(
             "SELECT sequence, payload FROM outbox WHERE published_at IS NULL AND bucket IN ({held}) ORDER BY sequence LIMIT {BATCH_EVENTS_MAX}"
         );
@@ -137,7 +158,12 @@ impl Relay {
     /// Marks only under the tokens that were valid when the rows were claimed.
     async fn mark(&self, sequences: &[i64]) -> Result<(), Failure> {
         let context = Context::background(self.database.owner(), self.database.clock());
-        let tokens = self.leases.iter().map(|lease| format!("({}, {})", lease.bucket, lease.token)).collect::<Vec<_>>().join(", ");
+        let tokens = self
+            .leases
+            .iter()
+            .map(|lease| format!("({}, {})", lease.bucket, lease.token))
+            .collect::<Vec<_>>()
+            .join(", ");
         let sql = format!(
             "UPDATE outbox SET published_at = {} WHERE sequence IN ({}) AND bucket IN
                 (SELECT bucket FROM outbox_leases WHERE holder = $1 AND (bucket, token) IN (VALUES {tokens}))",
@@ -154,7 +180,12 @@ impl Relay {
     async fn release(&self) -> Result<(), Failure> {
         let context = Context::background(self.database.owner(), self.database.clock());
         let transaction = self.database.begin_bare(&context).await?;
-        transaction.run("UPDATE outbox_leases SET expires_at = 0 WHERE holder = $1", values![self.holder.as_str()]).await?;
+        transaction
+            .run(
+                "UPDATE outbox_leases SET expires_at = 0 WHERE holder = $1",
+                values![self.holder.as_str()],
+            )
+            .await?;
         transaction.commit_quietly().await
     }
 }

@@ -51,7 +51,7 @@ impl Locale {
         known.unwrap_or_default()
     }
 
-    fn tag(self) -> &'static str {
+    pub(crate) fn tag(self) -> &'static str {
         match self {
             Self::English => "en-US",
             Self::Korean => "ko-KR",
@@ -87,9 +87,19 @@ fn refused(refusal: &dyn Refusal, locale: Locale) -> Status {
     let metadata = refusal.metadata();
     let english = fill(row.english, &metadata);
     let mut details = ErrorDetails::new();
-    details.set_error_info(row.reason, DOMAIN, metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<HashMap<_, _>>());
+    details.set_error_info(
+        row.reason,
+        DOMAIN,
+        metadata
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect::<HashMap<_, _>>(),
+    );
     if row.kind == Kind::FailedPrecondition {
-        let subject = metadata.first().map(|(name, value)| format!("{name}/{value}")).unwrap_or_default();
+        let subject = metadata
+            .first()
+            .map(|(name, value)| format!("{name}/{value}"))
+            .unwrap_or_default();
         details.set_precondition_failure(vec![PreconditionViolation::new(row.reason, subject, &english)]);
     }
     if let Some(delay) = refusal.retry_after() {
@@ -115,7 +125,9 @@ fn push_back(status: &mut Status, delay: Duration) {
 }
 
 fn fill(template: &str, metadata: &[(&'static str, String)]) -> String {
-    metadata.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    metadata.iter().fold(template.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{name}}}"), value)
+    })
 }
 
 fn code(kind: Kind) -> Code {

@@ -16,13 +16,17 @@ const MARGIN: Duration = Duration::from_millis(5);
 pub(super) struct Deadline(pub(super) Instant);
 
 pub(super) async fn keep(mut request: Request, next: Next) -> Response {
-    let Some(header) = request.headers().get("grpc-timeout") else { return next.run(request).await };
+    let Some(header) = request.headers().get("grpc-timeout") else {
+        return next.run(request).await;
+    };
     let headers = request.headers().clone();
     let Some(timeout) = header.to_str().ok().and_then(parse) else {
         return super::turned_away(RequestFault::TimeoutMalformed {}.into(), &headers);
     };
     let timeout = timeout.saturating_sub(MARGIN.min(timeout / 10));
-    let Some(deadline) = Instant::now().checked_add(timeout) else { return next.run(request).await };
+    let Some(deadline) = Instant::now().checked_add(timeout) else {
+        return next.run(request).await;
+    };
     request.extensions_mut().insert(Deadline(deadline));
     match tokio::time::timeout_at(deadline.into(), next.run(request)).await {
         Ok(response) => response,

@@ -31,7 +31,11 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(identity: Identity, clock: Clock) -> Self {
         let methods = METHODS.iter().map(|method| (method.path, method)).collect();
-        Self { identity, clock, methods: Arc::new(methods) }
+        Self {
+            identity,
+            clock,
+            methods: Arc::new(methods),
+        }
     }
 }
 
@@ -80,8 +84,15 @@ fn allowed(method: &Method, caller: Caller) -> Result<Caller, CallerRefusal> {
     if method.roles.contains(&caller.role()) {
         return Ok(caller);
     }
-    let role = caller.role().as_str_name().trim_start_matches("ROLE_").to_ascii_lowercase();
-    Err(CallerRefusal::RoleNotAllowed { role, method: method.path.trim_start_matches('/').to_owned() })
+    let role = caller
+        .role()
+        .as_str_name()
+        .trim_start_matches("ROLE_")
+        .to_ascii_lowercase();
+    Err(CallerRefusal::RoleNotAllowed {
+        role,
+        method: method.path.trim_start_matches('/').to_owned(),
+    })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -89,6 +100,11 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn id(headers: &HeaderMap, name: &str) -> Option<String> {
-    let valid = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let valid = |id: &&str| {
+        (1..=64).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
     text(headers, name).filter(valid).map(str::to_owned)
 }

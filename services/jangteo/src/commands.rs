@@ -1,0 +1,242 @@
+//! What `jangteo` can be told to do.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use jangteo::client::Connected;
+use jangteo::config::Config;
+use jangteo::load::replay::{self, Plan};
+use jangteo::shop::Shop;
+use jangteo::{doctor, import, ledger, sample};
+use kit::clock::Clock;
+use kit::money::Currency;
+
+/// The transactional core of a shop.
+#[derive(Debug, Parser)]
+#[command(name = "jangteo", version, about)]
+pub struct Arguments {
+    /// The configuration file [default: jangteo.toml, if it is there].
+    #[arg(long, global = true)]
+    pub config: Option<PathBuf>,
+    /// The folder of the embedded databases.
+    #[arg(long, global = true)]
+    data_folder: Option<PathBuf>,
+    /// PostgreSQL for all tables: postgres://…
+    #[arg(long, global = true)]
+    database_url: Option<String>,
+    /// The payment gateway: calm, seed, hostile (a simulator in this process) or http://…
+    #[arg(long, global = true)]
+    gateway: Option<String>,
+    /// The running shop to talk to, such as `http://127.0.0.1:50051`; without it the configured address is tried, and a shop
+    /// is started for the command if none answers there.
+    #[arg(long, global = true)]
+    endpoint: Option<String>,
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole shop in this process (what `jangteo` without a command does).
+    All {
+        /// Leave an empty shop empty instead of stocking it with the sample.
+        #[arg(long)]
+        empty: bool,
+    },
+    /// Bring the tables of every owner up to date and end.
+    Migrate,
+    /// Import a catalogue and its campaigns from CSV files.
+    Import {
+        /// The folder with products.csv, campaigns.csv, campaign_products.csv and baskets.
+        folder: PathBuf,
+        /// Keep the campaigns' dates instead of moving them to today by whole weeks.
+        #[arg(long)]
+        keep_dates: bool,
+    },
+    /// Put load on a shop.
+    Load(Load),
+    /// Look at the books.
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// Look for what could keep the shop from working.
+    Doctor,
+    /// Show the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Run only the payment gateway simulator.
+    PgSimulator,
+    /// Exit 0 if the shop serves, 1 if not.
+    Healthcheck,
+}
+
+#[derive(Debug, Args)]
+struct Load {
+    /// Play the baskets of this folder as orders.
+    #[arg(long, value_name = "FOLDER")]
+    replay: PathBuf,
+    /// Only these months, such as 2017-01; may be given several times.
+    #[arg(long)]
+    month: Vec<String>,
+    /// Only the first so many baskets.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    orders: usize,
+    /// Baskets a second.
+    #[arg(long, default_value_t = 400.0)]
+    rate: f64,
+    /// Baskets under way at once at most.
+    #[arg(long, default_value_t = 256)]
+    in_flight: usize,
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Check every invariant; exit 1 if one does not hold.
+    Check {
+        /// Ask again until all hold, for at most so many seconds.
+        #[arg(long, default_value_t = 0)]
+        wait_seconds: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the configuration in force, as TOML.
+    Print,
+}
+
+impl Arguments {
+    /// What is given here goes before file and environment.
+    pub fn overrule(&self, config: &mut Config) {
+        if let Some(folder) = &self.data_folder {
+            config.data_folder.clone_from(folder);
+        }
+        if self.database_url.is_some() {
+            config.database_url.clone_from(&self.database_url);
+        }
+        if let Some(gateway) = &self.gateway {
+            config.gateway.clone_from(gateway);
+        }
+        if let Some(Command::All { empty: true }) = self.command {
+            config.empty = true;
+        }
+    }
+}
+
+/// Does what was asked.
+pub async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
+    let endpoint = arguments.endpoint.as_deref();
+    match arguments.command.unwrap_or(Command::All { empty: false }) {
+        Command::All { .. } => all(&config).await,
+        Command::Migrate => {
+            Shop::migrate(&config).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Import { folder, keep_dates } => import(&folder, keep_dates, endpoint, &config).await,
+        Command::Load(load) => replay(load, endpoint, &config, arguments.json).await,
+        Command::Ledger { command: LedgerCommand::Check { wait_seconds } } => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let holds = ledger::print_check(&shop, wait_seconds, arguments.json).await;
+            shop.close().await;
+            Ok(if holds? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Doctor => Ok(if doctor::examine(&config).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Config { command: ConfigCommand::Print } => {
+            print!("{}", toml::to_string(&config)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::PgSimulator => pg_simulator(&config).await,
+        Command::Healthcheck => Ok(if doctor::serves(endpoint, &config).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+    }
+}
+
+async fn all(config: &Config) -> anyhow::Result<ExitCode> {
+    let started = std::time::Instant::now();
+    let shop = Shop::start(config, Clock::default()).await?;
+    let tables = config.database_url.as_deref().map_or("SQLite", |_| "PostgreSQL");
+    println!("gRPC       {}", shop.address);
+    println!("callbacks  {}", shop.callbacks);
+    println!("gateway    {} ({})", shop.gateway, config.gateway);
+    println!("data       {} ({tables})", config.data_folder.display());
+    println!("dev auth   callers name themselves in x-user-id (and x-role); for this machine only");
+    if !config.empty {
+        let currency = currency(config)?;
+        let connected = Connected::open(Some(&format!("http://{}", shop.address)), config).await?;
+        if sample::stock(&connected, &currency, Clock::default().now()).await? {
+            println!("sample     2000 products, 3 campaigns, likes, and 50.00 points for mina");
+        }
+    }
+    println!("ready      in {} ms; stop with Ctrl-C", started.elapsed().as_millis());
+    stop_signal().await?;
+    println!("stopping");
+    shop.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn import(folder: &std::path::Path, keep_dates: bool, endpoint: Option<&str>, config: &Config) -> anyhow::Result<ExitCode> {
+    let started = std::time::Instant::now();
+    let shop = Connected::open(endpoint, config).await?;
+    let imported = import::import(folder, &shop.as_admin(), &currency(config)?, keep_dates, Clock::default().now()).await;
+    shop.close().await;
+    let imported = imported?;
+    let products = &imported.products;
+    println!("products   {} created, {} updated, {} unchanged, {} refused", products.created, products.updated, products.unchanged, products.refused);
+    println!("campaigns  {} opened, {} products named", imported.campaigns_opened, imported.campaign_products);
+    println!("took       {:.1} s", started.elapsed().as_secs_f64());
+    for refusal in products.refusals.iter().take(10) {
+        eprintln!("row {}: {} ({})", refusal.row, refusal.message, refusal.reason);
+    }
+    Ok(if products.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn replay(load: Load, endpoint: Option<&str>, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let plan = Plan { months: load.month, orders_max: load.orders, rate: load.rate, in_flight_max: load.in_flight };
+    let shop = Arc::new(Connected::open(endpoint, config).await?);
+    let report = replay::replay(&load.replay, shop.clone(), &currency(config)?, &plan, Clock::default().now()).await?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    let holds = ledger::print_check(&shop, ledger::AT_REST_SECONDS_MAX, json).await?;
+    if let Some(shop) = Arc::into_inner(shop) {
+        shop.close().await;
+    }
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn pg_simulator(config: &Config) -> anyhow::Result<ExitCode> {
+    let listener = tokio::net::TcpListener::bind(config.gateway_listen).await.with_context(|| format!("listen on {}", config.gateway_listen))?;
+    std::fs::create_dir_all(&config.data_folder)?;
+    println!("gateway    http://{} ({})", listener.local_addr()?, config.gateway);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let simulator = pg_simulator::Config::new(config.data_folder.clone(), config.gateway.parse()?);
+    let served = tokio::spawn(pg_simulator::serve(simulator, listener, stop.clone()));
+    stop_signal().await?;
+    stop.cancel();
+    served.await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn currency(config: &Config) -> anyhow::Result<Currency> {
+    Currency::new(&config.currency).with_context(|| format!("currency {:?}", config.currency))
+}
+
+/// Returns on Ctrl-C and on SIGTERM.
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! The ledger check: reads the books of all owners side by side, as an auditor does, and says what does not add up.
+//!
+//! It is the one place that reads tables of several owners, and it only reads.
+
+mod across;
+mod within;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use kit::database::{Database, Sql};
+use kit::refusal::{Failure, status};
+use proto::operations::v1::ledger_service_client::LedgerServiceClient;
+use proto::operations::v1::ledger_service_server::{LedgerService, LedgerServiceServer};
+use proto::operations::v1::{CheckRequest, CheckResponse};
+use sea_orm::FromQueryResult;
+use tonic::service::RoutesBuilder;
+use tonic::{Request, Response, Status};
+
+use crate::client::Connected;
+
+/// How long a shop may take to come to rest after the last fault.
+pub const AT_REST_SECONDS_MAX: u64 = 60;
+/// Violations that are named.
+const SAMPLES_MAX: usize = 10;
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The databases of all owners.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// Products, stock, likes.
+    pub catalog: Database,
+    /// Campaigns, coupons.
+    pub coupon: Database,
+    /// Orders, checkouts.
+    pub order: Database,
+    /// Points, payments.
+    pub payment: Database,
+    /// Journal, projections.
+    pub read_model: Database,
+}
+
+impl Tables {
+    /// The owners that tell events.
+    #[must_use]
+    pub fn writers(&self) -> [&Database; 4] {
+        [&self.catalog, &self.coupon, &self.order, &self.payment]
+    }
+
+    /// All owners.
+    #[must_use]
+    pub fn all(&self) -> [&Database; 5] {
+        [&self.catalog, &self.coupon, &self.order, &self.payment, &self.read_model]
+    }
+}
+
+/// Serves `LedgerService`.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    tables: Tables,
+    book: Option<PathBuf>,
+}
+
+impl Ledger {
+    /// A ledger over these tables and, where the simulator is ours, its book.
+    #[must_use]
+    pub fn new(tables: Tables, book: Option<PathBuf>) -> Self {
+        Self { tables, book }
+    }
+
+    /// Adds the service.
+    pub fn routes(&self, routes: &mut RoutesBuilder) {
+        routes.add_service(LedgerServiceServer::new(self.clone()));
+    }
+}
+
+#[tonic::async_trait]
+impl LedgerService for Ledger {
+    type CheckStream = BoxStream<'static, Result<CheckResponse, Status>>;
+
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<Self::CheckStream>, Status> {
+        let context = kit::edge::context(&request)?;
+        let locale = kit::edge::locale(request.metadata());
+        tracing::debug!(actor = context.caller.actor(), "ledger check");
+        let within = within::INVARIANTS.iter().map(|invariant| invariant.check(self.tables.clone()).boxed());
+        let across = across::checks(&self.tables, self.book.as_deref());
+        let checks = within.chain(across).collect::<Vec<_>>();
+        let answers = futures::stream::iter(checks).then(|check| check);
+        Ok(Response::new(answers.map_err(move |failure: Failure| status(failure, locale)).boxed()))
+    }
+}
+
+/// What one invariant came to.
+pub(crate) fn outcome(name: &str, description: &str, figure: String, violations: Vec<String>) -> CheckResponse {
+    CheckResponse {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        holds: violations.is_empty(),
+        figure,
+        violations: i64::try_from(violations.len()).unwrap_or(i64::MAX),
+        samples: violations.into_iter().take(SAMPLES_MAX).collect(),
+    }
+}
+
+/// Asks a shop for every invariant.
+///
+/// # Errors
+/// When the shop does not answer.
+pub async fn check(shop: &Connected) -> Result<Vec<CheckResponse>, Status> {
+    let answers = LedgerServiceClient::new(shop.as_admin()).check(CheckRequest {}).await?;
+    answers.into_inner().try_collect().await
+}
+
+/// Prints every invariant; asks again, for at most so long, until all hold. Tells whether they did.
+///
+/// # Errors
+/// When the shop does not answer.
+pub async fn print_check(shop: &Connected, wait_seconds: u64, json: bool) -> anyhow::Result<bool> {
+    let patience = std::time::Instant::now() + Duration::from_secs(wait_seconds);
+    let invariants = loop {
+        let invariants = check(shop).await?;
+        if invariants.iter().all(|invariant| invariant.holds) || std::time::Instant::now() >= patience {
+            break invariants;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    };
+    for invariant in &invariants {
+        let CheckResponse { name, description, holds, figure, violations, samples } = invariant;
+        if json {
+            let line = serde_json::json!({
+                "name": name, "description": description, "holds": holds, "figure": figure,
+                "violations": violations, "samples": samples,
+            });
+            println!("{line}");
+        } else {
+            println!("{}  {name:<28} {figure}", if *holds { "ok  " } else { "FAIL" });
+            if !holds {
+                println!("      {description}: {violations} violations, such as {}", samples.join(", "));
+            }
+        }
+    }
+    Ok(invariants.iter().all(|invariant| invariant.holds))
+}
+
+/// All rows of a statement on one owner's tables.
+pub(crate) async fn all<R: FromQueryResult>(database: &Database, sql: &str) -> Result<Vec<R>, Failure> {
+    Ok(database.reader().list(sql, vec![]).await?)
+}

@@ -1,0 +1,147 @@
+//! A shop of its own for every test: real server, real databases, a gateway that answers at once, and a clock to turn.
+
+use std::time::{Duration, Instant};
+
+use jangteo::client::Connected;
+use jangteo::config::Config;
+use jangteo::ledger;
+use jangteo::shop::Shop;
+use kit::clock::Clock;
+use proto::catalog::v1::product_service_client::ProductServiceClient;
+use proto::catalog::v1::{ImportProductsRequest, ImportRow};
+use proto::coupon::v1::campaign_service_client::CampaignServiceClient;
+use proto::coupon::v1::{CampaignKind, CampaignScope, OpenCampaignRequest};
+use proto::money::v1::Money;
+use tempfile::TempDir;
+
+use crate::client::Buyer;
+use crate::engine::{Engine, new_database};
+
+/// How long a test waits for a state before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running shop, stocked by the test.
+#[derive(Debug)]
+pub struct TestShop {
+    pub engine: Engine,
+    pub clock: Clock,
+    pub config: Config,
+    connected: Connected,
+    shop: Option<Shop>,
+    _folder: TempDir,
+}
+
+impl TestShop {
+    pub async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, |_| {}).await
+    }
+
+    /// A shop whose configuration the test has changed.
+    pub async fn start_with(engine: Engine, change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let mut config = Config {
+            listen: any,
+            callbacks_listen: any,
+            gateway_listen: any,
+            data_folder: folder.path().to_owned(),
+            empty: true,
+            ..Config::default()
+        };
+        if engine == Engine::Postgres {
+            config.database_url = Some(new_database().await);
+        }
+        change(&mut config);
+        let clock = Clock::default();
+        let shop = Shop::start(&config, clock.clone()).await.unwrap();
+        let connected = Connected::open(Some(&format!("http://{}", shop.address)), &config).await.unwrap();
+        Self { engine, clock, config, connected, shop: Some(shop), _folder: folder }
+    }
+
+    /// Stops the shop and starts it again on the same data.
+    pub async fn restart(&mut self) {
+        self.shop.take().unwrap().stop().await;
+        let shop = Shop::start(&self.config, self.clock.clone()).await.unwrap();
+        self.connected = Connected::open(Some(&format!("http://{}", shop.address)), &self.config).await.unwrap();
+        self.shop = Some(shop);
+    }
+
+    pub fn shop(&self) -> &Shop {
+        self.shop.as_ref().unwrap()
+    }
+
+    pub fn connected(&self) -> &Connected {
+        &self.connected
+    }
+
+    pub fn buyer(&self, name: &str) -> Buyer {
+        Buyer::new(&self.connected, name)
+    }
+
+    /// Registers products by id, price in minor units and pieces, all of brand `house`.
+    pub async fn stock(&self, products: &[(&str, i64, i64)]) {
+        let rows: Vec<ImportRow> = products.iter().map(|(id, price, stock)| row(id, *price, *stock)).collect();
+        let messages: Vec<_> = rows.chunks(500).map(|rows| ImportProductsRequest { rows: rows.to_vec(), ..Default::default() }).collect();
+        let client = &mut ProductServiceClient::new(self.connected.as_admin());
+        let response = client.import_products(tokio_stream::iter(messages)).await.unwrap().into_inner();
+        assert_eq!(response.refused, 0, "{:?}", response.refusals);
+    }
+
+    /// Opens a campaign of a fixed amount, open and valid for a day; the test changes the rest.
+    pub async fn open_campaign(&self, id: &str, amount: i64, change: impl FnOnce(&mut OpenCampaignRequest)) {
+        let now = self.clock.now();
+        let at = |hours: i64| Some(kit::clock::to_proto(now + jiff::Span::new().hours(hours)));
+        let mut request = OpenCampaignRequest {
+            campaign_id: id.to_owned(),
+            name: id.to_owned(),
+            kind: CampaignKind::Fixed.into(),
+            discount_amount: Some(money(amount)),
+            applies_to: CampaignScope::All.into(),
+            per_user_limit: 1,
+            issue_from: at(-1),
+            issue_until: at(24),
+            valid_from: at(-1),
+            valid_until: at(24),
+            ..Default::default()
+        };
+        change(&mut request);
+        CampaignServiceClient::new(self.connected.as_admin()).open_campaign(request).await.unwrap();
+    }
+
+    /// Waits until every invariant of the ledger holds, which includes that nothing is under way.
+    pub async fn at_rest(&self) {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let broken: Vec<_> = ledger::check(&self.connected).await.unwrap().into_iter().filter(|invariant| !invariant.holds).collect();
+            if broken.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < patience, "not at rest after {PATIENCE:?}: {broken:#?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The end of every story: at rest, all invariants hold, and the shop stops.
+    pub async fn end(mut self) {
+        self.at_rest().await;
+        self.shop.take().unwrap().stop().await;
+    }
+}
+
+/// An amount in the shop's currency.
+pub fn money(minor_units: i64) -> Money {
+    Money { currency_code: "USD".to_owned(), minor_units }
+}
+
+fn row(id: &str, price: i64, stock: i64) -> ImportRow {
+    ImportRow {
+        product_id: id.to_owned(),
+        brand_id: "house".to_owned(),
+        brand_name: "House".to_owned(),
+        name: format!("Product {id}"),
+        category: "THINGS".to_owned(),
+        price: Some(money(price)),
+        stock,
+        ..Default::default()
+    }
+}
