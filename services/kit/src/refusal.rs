@@ -9,7 +9,7 @@ use std::time::Duration;
 use sea_orm::DbErr;
 
 pub use registry::{Kind, Reason};
-pub use status::{Fault, Locale, status};
+pub use status::{Fault, Locale, sentence, status};
 
 /// A rule said no. Made by [`refusals!`](crate::refusals), never by hand.
 pub trait Refusal: Debug + Send + Sync + 'static {

@@ -77,6 +77,12 @@ pub fn status(failure: Failure, locale: Locale) -> Status {
     }
 }
 
+/// The sentence of a refusal in English, for answers that carry refusals inside.
+#[must_use]
+pub fn sentence(refusal: &dyn Refusal) -> String {
+    fill(refusal.reason().english, &refusal.metadata())
+}
+
 /// The reason in the details of a status that one of our services made.
 pub(super) fn reason_of(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.reason)
