@@ -1,1 +1,95 @@
-//! Place holder.
+//! The read model: a journal of all events, the views that follow it, and the queries that read only those.
+
+mod grpc;
+mod journal;
+mod projections;
+mod queries;
+mod waiting;
+
+use std::sync::Arc;
+
+use kit::bus::Consumer;
+use kit::database::{Database, Migration};
+use kit::money::Currency;
+use kit::refusal::Reason;
+use proto::readmodel::v1::audit_service_server::AuditServiceServer;
+use proto::readmodel::v1::coupon_query_service_server::CouponQueryServiceServer;
+use proto::readmodel::v1::order_query_service_server::OrderQueryServiceServer;
+use proto::readmodel::v1::point_query_service_server::PointQueryServiceServer;
+use proto::readmodel::v1::product_query_service_server::ProductQueryServiceServer;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+
+use journal::Journal;
+use projections::Applier;
+
+/// The schema of this owner.
+pub const MIGRATIONS: &[Migration] = kit::migrations!(
+    "../migrations/read-model",
+    ["m20261124_000001_create_journal", "m20261124_000002_create_projections"]
+);
+
+/// Every reason with which queries refuse.
+pub const REASONS: &[&[Reason]] = &[queries::QueryRefusal::REASONS, waiting::ViewRefusal::REASONS];
+
+/// The read model; clones share it.
+#[derive(Clone, Debug)]
+pub struct ReadModel {
+    database: Database,
+    currency: Currency,
+    journal: Journal,
+    /// Changes after every batch of any projection.
+    applied: Arc<watch::Sender<u64>>,
+    stop: CancellationToken,
+}
+
+impl ReadModel {
+    /// A read model on its own tables.
+    #[must_use]
+    pub fn new(database: Database, currency: Currency) -> Self {
+        let journal = Journal::new(database.clone());
+        Self {
+            database,
+            currency,
+            journal,
+            applied: Arc::new(watch::Sender::new(0)),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Adds all query services and `AuditService`.
+    pub fn routes(&self, routes: &mut RoutesBuilder) {
+        routes
+            .add_service(ProductQueryServiceServer::new(self.clone()))
+            .add_service(OrderQueryServiceServer::new(self.clone()))
+            .add_service(CouponQueryServiceServer::new(self.clone()))
+            .add_service(PointQueryServiceServer::new(self.clone()))
+            .add_service(AuditServiceServer::new(self.clone()));
+    }
+
+    /// Who is to hear of events.
+    #[must_use]
+    pub fn consumers(&self) -> Vec<Arc<dyn Consumer>> {
+        vec![Arc::new(self.journal.clone())]
+    }
+
+    /// Carries all projections along the journal until told to stop; watches end then, too.
+    pub async fn run(self, stop: CancellationToken) {
+        let appliers = projections::all().into_iter().map(|projection| {
+            let (database, journal) = (self.database.clone(), self.journal.clone());
+            Applier {
+                database,
+                journal,
+                projection,
+                applied: self.applied.clone(),
+            }
+            .run(stop.clone())
+        });
+        let ended = async {
+            stop.cancelled().await;
+            self.stop.cancel();
+        };
+        tokio::join!(futures::future::join_all(appliers), ended);
+    }
+}

@@ -44,15 +44,23 @@ impl Connected {
     pub async fn open(endpoint: Option<&str>, config: &Config) -> anyhow::Result<Self> {
         let named = endpoint.map_or_else(|| format!("http://{}", config.listen), str::to_owned);
         let target = Endpoint::from_shared(named.clone()).with_context(|| format!("endpoint {named}"))?;
-        let target = target.tcp_nodelay(true).connect_timeout(std::time::Duration::from_secs(2));
+        let target = target
+            .tcp_nodelay(true)
+            .connect_timeout(std::time::Duration::from_secs(2));
         match (target.connect().await, endpoint) {
             (Ok(channel), _) => Ok(Self { channel, own: None }),
             (Err(error), Some(_)) => Err(error).with_context(|| format!("no shop answers at {named}")),
             (Err(_), None) => {
                 tracing::info!("no shop answers at {named}; starting one for this command");
                 let shop = Shop::start(config, Clock::default()).await?;
-                let channel = Endpoint::from_shared(format!("http://{}", shop.address))?.tcp_nodelay(true).connect().await?;
-                Ok(Self { channel, own: Some(shop) })
+                let channel = Endpoint::from_shared(format!("http://{}", shop.address))?
+                    .tcp_nodelay(true)
+                    .connect()
+                    .await?;
+                Ok(Self {
+                    channel,
+                    own: Some(shop),
+                })
             }
         }
     }
@@ -78,7 +86,13 @@ impl Connected {
     fn speaking_as(&self, user: &str, role: &'static str) -> Client {
         // a name that no header can hold is no user of ours, and is told so by the server
         let user = user.parse().unwrap_or(AsciiMetadataValue::from_static(""));
-        InterceptedService::new(self.channel.clone(), Identity { user, role: AsciiMetadataValue::from_static(role) })
+        InterceptedService::new(
+            self.channel.clone(),
+            Identity {
+                user,
+                role: AsciiMetadataValue::from_static(role),
+            },
+        )
     }
 
     /// Stops the shop if this command started it.

@@ -143,19 +143,31 @@ pub async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCod
         }
         Command::Import { folder, keep_dates } => import(&folder, keep_dates, endpoint, &config).await,
         Command::Load(load) => replay(load, endpoint, &config, arguments.json).await,
-        Command::Ledger { command: LedgerCommand::Check { wait_seconds } } => {
+        Command::Ledger {
+            command: LedgerCommand::Check { wait_seconds },
+        } => {
             let shop = Connected::open(endpoint, &config).await?;
             let holds = ledger::print_check(&shop, wait_seconds, arguments.json).await;
             shop.close().await;
             Ok(if holds? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Doctor => Ok(if doctor::examine(&config).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Command::Config { command: ConfigCommand::Print } => {
+        Command::Doctor => Ok(if doctor::examine(&config).await? {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }),
+        Command::Config {
+            command: ConfigCommand::Print,
+        } => {
             print!("{}", toml::to_string(&config)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::PgSimulator => pg_simulator(&config).await,
-        Command::Healthcheck => Ok(if doctor::serves(endpoint, &config).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Healthcheck => Ok(if doctor::serves(endpoint, &config).await {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }),
     }
 }
 
@@ -182,26 +194,60 @@ async fn all(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn import(folder: &std::path::Path, keep_dates: bool, endpoint: Option<&str>, config: &Config) -> anyhow::Result<ExitCode> {
+async fn import(
+    folder: &std::path::Path,
+    keep_dates: bool,
+    endpoint: Option<&str>,
+    config: &Config,
+) -> anyhow::Result<ExitCode> {
     let started = std::time::Instant::now();
     let shop = Connected::open(endpoint, config).await?;
-    let imported = import::import(folder, &shop.as_admin(), &currency(config)?, keep_dates, Clock::default().now()).await;
+    let imported = import::import(
+        folder,
+        &shop.as_admin(),
+        &currency(config)?,
+        keep_dates,
+        Clock::default().now(),
+    )
+    .await;
     shop.close().await;
     let imported = imported?;
     let products = &imported.products;
-    println!("products   {} created, {} updated, {} unchanged, {} refused", products.created, products.updated, products.unchanged, products.refused);
-    println!("campaigns  {} opened, {} products named", imported.campaigns_opened, imported.campaign_products);
+    println!(
+        "products   {} created, {} updated, {} unchanged, {} refused",
+        products.created, products.updated, products.unchanged, products.refused
+    );
+    println!(
+        "campaigns  {} opened, {} products named",
+        imported.campaigns_opened, imported.campaign_products
+    );
     println!("took       {:.1} s", started.elapsed().as_secs_f64());
     for refusal in products.refusals.iter().take(10) {
         eprintln!("row {}: {} ({})", refusal.row, refusal.message, refusal.reason);
     }
-    Ok(if products.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if products.refused == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn replay(load: Load, endpoint: Option<&str>, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let plan = Plan { months: load.month, orders_max: load.orders, rate: load.rate, in_flight_max: load.in_flight };
+    let plan = Plan {
+        months: load.month,
+        orders_max: load.orders,
+        rate: load.rate,
+        in_flight_max: load.in_flight,
+    };
     let shop = Arc::new(Connected::open(endpoint, config).await?);
-    let report = replay::replay(&load.replay, shop.clone(), &currency(config)?, &plan, Clock::default().now()).await?;
+    let report = replay::replay(
+        &load.replay,
+        shop.clone(),
+        &currency(config)?,
+        &plan,
+        Clock::default().now(),
+    )
+    .await?;
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -215,7 +261,9 @@ async fn replay(load: Load, endpoint: Option<&str>, config: &Config, json: bool)
 }
 
 async fn pg_simulator(config: &Config) -> anyhow::Result<ExitCode> {
-    let listener = tokio::net::TcpListener::bind(config.gateway_listen).await.with_context(|| format!("listen on {}", config.gateway_listen))?;
+    let listener = tokio::net::TcpListener::bind(config.gateway_listen)
+        .await
+        .with_context(|| format!("listen on {}", config.gateway_listen))?;
     std::fs::create_dir_all(&config.data_folder)?;
     println!("gateway    http://{} ({})", listener.local_addr()?, config.gateway);
     let stop = tokio_util::sync::CancellationToken::new();

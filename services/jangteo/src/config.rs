@@ -78,8 +78,12 @@ impl Config {
     /// # Errors
     /// When a key is unknown or a value does not fit.
     pub fn load(file: &Path) -> anyhow::Result<Self> {
-        let figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::file(file)).merge(Env::prefixed("JANGTEO_").only(KEYS));
-        let config: Self = figment.extract().with_context(|| format!("configuration ({} and JANGTEO_*)", file.display()))?;
+        let figment = Figment::from(Serialized::defaults(Self::default()))
+            .merge(Toml::file(file))
+            .merge(Env::prefixed("JANGTEO_").only(KEYS));
+        let config: Self = figment
+            .extract()
+            .with_context(|| format!("configuration ({} and JANGTEO_*)", file.display()))?;
         Ok(config)
     }
 
@@ -88,13 +92,20 @@ impl Config {
     /// # Errors
     /// A sentence for each.
     pub fn check(&self) -> anyhow::Result<()> {
-        ensure!(Currency::new(&self.currency).is_some(), "currency must be three capital letters, got {:?}", self.currency);
+        ensure!(
+            Currency::new(&self.currency).is_some(),
+            "currency must be three capital letters, got {:?}",
+            self.currency
+        );
         ensure!(
             self.listen.ip().is_loopback(),
             "callers say themselves who they are (dev auth), so the shop may only listen on a loopback address, not on {}",
             self.listen
         );
-        ensure!(self.order_expires_minutes >= 1, "order_expires_minutes must be 1 or more");
+        ensure!(
+            self.order_expires_minutes >= 1,
+            "order_expires_minutes must be 1 or more"
+        );
         Ok(())
     }
 

@@ -39,6 +39,12 @@ impl Keys {
         Signer::new(self.signing.to_vec(), None)
     }
 
+    /// The part of the callback path that nobody can guess.
+    #[must_use]
+    pub fn callback_secret(&self) -> String {
+        Signer::new(self.cards.to_vec(), None).seal("callback", b"")
+    }
+
     /// Seals card numbers.
     #[must_use]
     pub fn cards(&self) -> [u8; KEY_BYTES] {
@@ -53,12 +59,20 @@ impl DataFolder {
     /// When another process uses it, or it cannot be written.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("make the data folder {}", path.display()))?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK))?;
         if lock.try_lock().is_err() {
             bail!("the data folder {} is in use by another process", path.display());
         }
         let keys = keys(&path.join(KEYS)).with_context(|| format!("keys in {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), keys, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            keys,
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -95,5 +109,8 @@ fn keys(path: &Path) -> anyhow::Result<Keys> {
     }
     let bytes = fs::read(path)?;
     let (signing, cards) = bytes.split_at_checked(KEY_BYTES).context("too short")?;
-    Ok(Keys { signing: signing.try_into()?, cards: cards.try_into()? })
+    Ok(Keys {
+        signing: signing.try_into()?,
+        cards: cards.try_into()?,
+    })
 }

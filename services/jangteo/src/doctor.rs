@@ -24,25 +24,50 @@ pub async fn examine(config: &Config) -> anyhow::Result<bool> {
             Err(text) => println!("FAIL  {what:<14} {text}"),
         }
     };
-    say("configuration", config.check().map(|()| "fits".to_owned()).map_err(|error| format!("{error:#}")));
+    say(
+        "configuration",
+        config
+            .check()
+            .map(|()| "fits".to_owned())
+            .map_err(|error| format!("{error:#}")),
+    );
     if serves(None, config).await {
-        say("shop", Ok(format!("serves all {} services on {}", services().len(), config.listen)));
+        say(
+            "shop",
+            Ok(format!("serves all {} services on {}", services().len(), config.listen)),
+        );
         return Ok(well);
     }
     say("shop", Ok(format!("does not run on {}", config.listen)));
-    for (what, address) in [("gRPC", config.listen), ("callbacks", config.callbacks_listen), ("gateway", config.gateway_listen)] {
+    for (what, address) in [
+        ("gRPC", config.listen),
+        ("callbacks", config.callbacks_listen),
+        ("gateway", config.gateway_listen),
+    ] {
         say(what, free(address).await);
     }
     let tables = Shop::migrate(config).await;
-    say("databases", tables.map(|()| "open, and up to date".to_owned()).map_err(|error| format!("{error:#}")));
+    say(
+        "databases",
+        tables
+            .map(|()| "open, and up to date".to_owned())
+            .map_err(|error| format!("{error:#}")),
+    );
     Ok(well)
 }
 
 /// Whether every service of the shop reports SERVING.
 pub async fn serves(endpoint: Option<&str>, config: &Config) -> bool {
     let address = endpoint.map_or_else(|| format!("http://{}", config.listen), str::to_owned);
-    let Ok(target) = Endpoint::from_shared(address) else { return false };
-    let Ok(channel) = target.connect_timeout(std::time::Duration::from_secs(2)).timeout(std::time::Duration::from_secs(2)).connect().await else {
+    let Ok(target) = Endpoint::from_shared(address) else {
+        return false;
+    };
+    let Ok(channel) = target
+        .connect_timeout(std::time::Duration::from_secs(2))
+        .timeout(std::time::Duration::from_secs(2))
+        .connect()
+        .await
+    else {
         return false;
     };
     let mut health = HealthClient::new(channel);
@@ -56,5 +81,8 @@ pub async fn serves(endpoint: Option<&str>, config: &Config) -> bool {
 }
 
 async fn free(address: SocketAddr) -> Result<String, String> {
-    TcpListener::bind(address).await.map(|_| format!("{address} is free")).map_err(|error| format!("{address}: {error}"))
+    TcpListener::bind(address)
+        .await
+        .map(|_| format!("{address} is free"))
+        .map_err(|error| format!("{address}: {error}"))
 }

@@ -39,27 +39,60 @@ pub struct Imported {
 ///
 /// # Errors
 /// When a file or the shop refuses; what was imported before stays, and the import can be repeated.
-pub async fn import(folder: &Path, client: &Client, currency: &Currency, keep_dates: bool, now: Timestamp) -> anyhow::Result<Imported> {
+pub async fn import(
+    folder: &Path,
+    client: &Client,
+    currency: &Currency,
+    keep_dates: bool,
+    now: Timestamp,
+) -> anyhow::Result<Imported> {
     let products = import_products(folder, client, currency).await?;
     let weeks = if keep_dates { 0 } else { weeks_to_shift(folder, now)? };
     let (campaigns_opened, campaign_products) = import_campaigns(folder, client, currency, weeks).await?;
-    Ok(Imported { products, campaigns_opened, campaign_products })
+    Ok(Imported {
+        products,
+        campaigns_opened,
+        campaign_products,
+    })
 }
 
-async fn import_products(folder: &Path, client: &Client, currency: &Currency) -> anyhow::Result<ImportProductsResponse> {
+async fn import_products(
+    folder: &Path,
+    client: &Client,
+    currency: &Currency,
+) -> anyhow::Result<ImportProductsResponse> {
     let rows: Vec<ProductRow> = rows(folder, "products")?;
-    let brands: BTreeMap<String, &str> = rows.iter().map(|row| (brand_id(&row.brand), row.brand.as_str())).collect();
-    let clash = rows.iter().find(|row| brands.get(&brand_id(&row.brand)) != Some(&row.brand.as_str()));
-    ensure!(clash.is_none(), "two brand names give the same id: {:?}", clash.map(|row| &row.brand));
+    let brands: BTreeMap<String, &str> = rows
+        .iter()
+        .map(|row| (brand_id(&row.brand), row.brand.as_str()))
+        .collect();
+    let clash = rows
+        .iter()
+        .find(|row| brands.get(&brand_id(&row.brand)) != Some(&row.brand.as_str()));
+    ensure!(
+        clash.is_none(),
+        "two brand names give the same id: {:?}",
+        clash.map(|row| &row.brand)
+    );
 
     let bar = progress("products", rows.len());
     let sent = bar.clone();
     let messages: Vec<ImportProductsRequest> = rows
         .chunks(ROWS_PER_MESSAGE)
-        .map(|rows| ImportProductsRequest { rows: rows.iter().map(|row| to_import(row, currency)).collect(), request_id: String::new() })
+        .map(|rows| ImportProductsRequest {
+            rows: rows.iter().map(|row| to_import(row, currency)).collect(),
+            request_id: String::new(),
+        })
         .collect();
-    let messages = tokio_stream::iter(messages.into_iter().inspect(move |message| sent.inc(message.rows.len() as u64)));
-    let response = ProductServiceClient::new(client.clone()).import_products(messages).await.context("ImportProducts")?;
+    let messages = tokio_stream::iter(
+        messages
+            .into_iter()
+            .inspect(move |message| sent.inc(message.rows.len() as u64)),
+    );
+    let response = ProductServiceClient::new(client.clone())
+        .import_products(messages)
+        .await
+        .context("ImportProducts")?;
     bar.finish();
     Ok(response.into_inner())
 }
@@ -77,7 +110,12 @@ fn to_import(row: &ProductRow, currency: &Currency) -> ImportRow {
     }
 }
 
-async fn import_campaigns(folder: &Path, client: &Client, currency: &Currency, weeks: i64) -> anyhow::Result<(u64, u64)> {
+async fn import_campaigns(
+    folder: &Path,
+    client: &Client,
+    currency: &Currency,
+    weeks: i64,
+) -> anyhow::Result<(u64, u64)> {
     let campaigns: Vec<CampaignRow> = rows(folder, "campaigns")?;
     let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in rows::<CampaignProductRow>(folder, "campaign_products")? {
@@ -131,20 +169,29 @@ pub async fn open(client: &Client, request: OpenCampaignRequest) -> anyhow::Resu
 /// # Errors
 /// Any refusal.
 pub async fn add_products(client: &Client, campaign_id: &str, products: &[String]) -> anyhow::Result<u64> {
-    let messages = products.chunks(PRODUCTS_PER_MESSAGE).map(|products| AddCampaignProductsRequest {
-        campaign_id: campaign_id.to_owned(),
-        product_ids: products.to_vec(),
-        ..Default::default()
-    });
+    let messages = products
+        .chunks(PRODUCTS_PER_MESSAGE)
+        .map(|products| AddCampaignProductsRequest {
+            campaign_id: campaign_id.to_owned(),
+            product_ids: products.to_vec(),
+            ..Default::default()
+        });
     let messages = tokio_stream::iter(messages.collect::<Vec<_>>());
-    CampaignServiceClient::new(client.clone()).add_campaign_products(messages).await.context("AddCampaignProducts")?;
+    CampaignServiceClient::new(client.clone())
+        .add_campaign_products(messages)
+        .await
+        .context("AddCampaignProducts")?;
     Ok(products.len() as u64)
 }
 
 fn weeks_to_shift(folder: &Path, now: Timestamp) -> anyhow::Result<i64> {
-    let Some(month) = months(folder)?.pop() else { return Ok(0) };
+    let Some(month) = months(folder)?.pop() else {
+        return Ok(0);
+    };
     let baskets: Vec<BasketRow> = rows(folder, &format!("baskets-{month}"))?;
-    let Some(last) = baskets.iter().map(|row| row.placed_at.date()).max() else { return Ok(0) };
+    let Some(last) = baskets.iter().map(|row| row.placed_at.date()).max() else {
+        return Ok(0);
+    };
     let days = (now.to_zoned(TimeZone::UTC).date() - last).get_days();
     Ok(i64::from(days).div_euclid(7))
 }

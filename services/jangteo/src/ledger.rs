@@ -52,7 +52,13 @@ impl Tables {
     /// All owners.
     #[must_use]
     pub fn all(&self) -> [&Database; 5] {
-        [&self.catalog, &self.coupon, &self.order, &self.payment, &self.read_model]
+        [
+            &self.catalog,
+            &self.coupon,
+            &self.order,
+            &self.payment,
+            &self.read_model,
+        ]
     }
 }
 
@@ -84,11 +90,15 @@ impl LedgerService for Ledger {
         let context = kit::edge::context(&request)?;
         let locale = kit::edge::locale(request.metadata());
         tracing::debug!(actor = context.caller.actor(), "ledger check");
-        let within = within::INVARIANTS.iter().map(|invariant| invariant.check(self.tables.clone()).boxed());
+        let within = within::INVARIANTS
+            .iter()
+            .map(|invariant| invariant.check(self.tables.clone()).boxed());
         let across = across::checks(&self.tables, self.book.as_deref());
         let checks = within.chain(across).collect::<Vec<_>>();
         let answers = futures::stream::iter(checks).then(|check| check);
-        Ok(Response::new(answers.map_err(move |failure: Failure| status(failure, locale)).boxed()))
+        Ok(Response::new(
+            answers.map_err(move |failure: Failure| status(failure, locale)).boxed(),
+        ))
     }
 }
 
@@ -127,7 +137,14 @@ pub async fn print_check(shop: &Connected, wait_seconds: u64, json: bool) -> any
         tokio::time::sleep(ASK_AGAIN).await;
     };
     for invariant in &invariants {
-        let CheckResponse { name, description, holds, figure, violations, samples } = invariant;
+        let CheckResponse {
+            name,
+            description,
+            holds,
+            figure,
+            violations,
+            samples,
+        } = invariant;
         if json {
             let line = serde_json::json!({
                 "name": name, "description": description, "holds": holds, "figure": figure,
@@ -137,7 +154,10 @@ pub async fn print_check(shop: &Connected, wait_seconds: u64, json: bool) -> any
         } else {
             println!("{}  {name:<28} {figure}", if *holds { "ok  " } else { "FAIL" });
             if !holds {
-                println!("      {description}: {violations} violations, such as {}", samples.join(", "));
+                println!(
+                    "      {description}: {violations} violations, such as {}",
+                    samples.join(", ")
+                );
             }
         }
     }

@@ -46,6 +46,12 @@ impl Latencies {
         #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
         let milliseconds = |microseconds: u64| microseconds as f64 / 1_000.0;
         let at = |quantile: f64| milliseconds(histogram.value_at_quantile(quantile));
-        Figures { count: histogram.len(), p50_ms: at(0.5), p99_ms: at(0.99), p999_ms: at(0.999), max_ms: milliseconds(histogram.max()) }
+        Figures {
+            count: histogram.len(),
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+            p999_ms: at(0.999),
+            max_ms: milliseconds(histogram.max()),
+        }
     }
 }

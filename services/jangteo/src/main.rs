@@ -31,7 +31,10 @@ fn load(arguments: &Arguments) -> anyhow::Result<Config> {
     let mut config = Config::load(&file)?;
     arguments.overrule(&mut config);
     let filter = EnvFilter::try_new(&config.log)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match config.log_format {
         LogFormat::Pretty => log.init(),
         LogFormat::Json => log.json().init(),

@@ -85,11 +85,15 @@ pub fn rows<R: DeserializeOwned>(folder: &Path, name: &str) -> anyhow::Result<Ve
     let (path, source): (PathBuf, Box<dyn Read>) = if plain.exists() {
         (plain.clone(), Box::new(File::open(&plain)?))
     } else {
-        let file = File::open(&packed).with_context(|| format!("neither {} nor {}", plain.display(), packed.display()))?;
+        let file =
+            File::open(&packed).with_context(|| format!("neither {} nor {}", plain.display(), packed.display()))?;
         (packed, Box::new(GzDecoder::new(file)))
     };
     let reader = csv::Reader::from_reader(source);
-    reader.into_deserialize().collect::<Result<Vec<R>, _>>().with_context(|| path.display().to_string())
+    reader
+        .into_deserialize()
+        .collect::<Result<Vec<R>, _>>()
+        .with_context(|| path.display().to_string())
 }
 
 /// The months there are baskets of, in order, such as `2017-01`.
@@ -99,8 +103,9 @@ pub fn rows<R: DeserializeOwned>(folder: &Path, name: &str) -> anyhow::Result<Ve
 pub fn months(folder: &Path) -> anyhow::Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut months: Vec<String> =
-        names.filter_map(|name| Some(name.strip_prefix("baskets-")?.split('.').next()?.to_owned())).collect();
+    let mut months: Vec<String> = names
+        .filter_map(|name| Some(name.strip_prefix("baskets-")?.split('.').next()?.to_owned()))
+        .collect();
     months.sort();
     Ok(months)
 }
@@ -108,6 +113,15 @@ pub fn months(folder: &Path) -> anyhow::Result<Vec<String>> {
 /// An id for a brand that the files know only by name: lower case, everything else a dash.
 #[must_use]
 pub fn brand_id(name: &str) -> String {
-    let id: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' }).collect();
+    let id: String = name
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect();
     id.trim_matches('-').chars().take(64).collect()
 }

@@ -27,9 +27,16 @@ const LIKES_AT_ONCE: usize = 64;
 /// The sample is the same on every machine.
 const SEED: u64 = 20_261_124;
 
-const ADJECTIVES: &[&str] = &["Quiet", "Bright", "Plain", "Warm", "Sturdy", "Light", "Soft", "Deep", "Early", "Round"];
-const NOUNS: &[&str] = &["Kettle", "Lamp", "Chair", "Bowl", "Jacket", "Notebook", "Backpack", "Radio", "Blanket", "Knife", "Teapot", "Umbrella"];
-const PLACES: &[&str] = &["Hanok", "Namsan", "Jeju", "Seorae", "Bukchon", "Ikseon", "Mapo", "Yeonnam", "Seongsu", "Hongdae"];
+const ADJECTIVES: &[&str] = &[
+    "Quiet", "Bright", "Plain", "Warm", "Sturdy", "Light", "Soft", "Deep", "Early", "Round",
+];
+const NOUNS: &[&str] = &[
+    "Kettle", "Lamp", "Chair", "Bowl", "Jacket", "Notebook", "Backpack", "Radio", "Blanket", "Knife", "Teapot",
+    "Umbrella",
+];
+const PLACES: &[&str] = &[
+    "Hanok", "Namsan", "Jeju", "Seorae", "Bukchon", "Ikseon", "Mapo", "Yeonnam", "Seongsu", "Hongdae",
+];
 const WORKSHOPS: &[&str] = &["Works", "Studio", "Goods", "House", "Makers"];
 
 /// Stocks a shop that has no product yet; tells whether it did.
@@ -37,16 +44,30 @@ const WORKSHOPS: &[&str] = &["Works", "Studio", "Goods", "House", "Makers"];
 /// # Errors
 /// When the shop refuses; the next start tries again what is missing.
 pub async fn stock(shop: &Connected, currency: &Currency, now: Timestamp) -> anyhow::Result<bool> {
-    let listing = ListProductsRequest { page_size: 1, ..Default::default() };
-    let listed = ProductQueryServiceClient::new(shop.as_customer("sample")).list_products(listing).await?.into_inner();
-    if !listed.items.is_empty() {
+    let listing = ListProductsRequest {
+        page_size: 1,
+        ..Default::default()
+    };
+    let listed = ProductQueryServiceClient::new(shop.as_customer("sample"))
+        .list_products(listing)
+        .await?
+        .into_inner();
+    if !listed.products.is_empty() {
         return Ok(false);
     }
     let products = products(currency);
     let ids: Vec<String> = products.iter().map(|row| row.product_id.clone()).collect();
-    let messages: Vec<ImportProductsRequest> =
-        products.chunks(ROWS_PER_MESSAGE).map(|rows| ImportProductsRequest { rows: rows.to_vec(), ..Default::default() }).collect();
-    ProductServiceClient::new(shop.as_admin()).import_products(tokio_stream::iter(messages)).await.context("sample products")?;
+    let messages: Vec<ImportProductsRequest> = products
+        .chunks(ROWS_PER_MESSAGE)
+        .map(|rows| ImportProductsRequest {
+            rows: rows.to_vec(),
+            ..Default::default()
+        })
+        .collect();
+    ProductServiceClient::new(shop.as_admin())
+        .import_products(tokio_stream::iter(messages))
+        .await
+        .context("sample products")?;
     for campaign in campaigns(currency, now) {
         open(&shop.as_admin(), campaign).await?;
     }
@@ -59,7 +80,11 @@ fn products(currency: &Currency) -> Vec<ImportRow> {
     let mut random = StdRng::seed_from_u64(SEED);
     let brands: Vec<(String, String)> = (0..BRANDS)
         .map(|number| {
-            let name = format!("{} {}", PLACES[number % PLACES.len()], WORKSHOPS[number / PLACES.len() % WORKSHOPS.len()]);
+            let name = format!(
+                "{} {}",
+                PLACES[number % PLACES.len()],
+                WORKSHOPS[number / PLACES.len() % WORKSHOPS.len()]
+            );
             (crate::real_data::brand_id(&name), name)
         })
         .collect();
@@ -67,9 +92,16 @@ fn products(currency: &Currency) -> Vec<ImportRow> {
         .map(|number| {
             let (brand_id, brand_name) = &brands[random.random_range(0..BRANDS)];
             let noun = NOUNS[random.random_range(0..NOUNS.len())];
-            let name = format!("{} {noun} No. {number}", ADJECTIVES[random.random_range(0..ADJECTIVES.len())]);
+            let name = format!(
+                "{} {noun} No. {number}",
+                ADJECTIVES[random.random_range(0..ADJECTIVES.len())]
+            );
             // one in twenty is sold out from the start
-            let stock = if random.random_range(0..20) == 0 { 0 } else { random.random_range(5..=500) };
+            let stock = if random.random_range(0..20) == 0 {
+                0
+            } else {
+                random.random_range(5..=500)
+            };
             ImportRow {
                 product_id: format!("p{number:04}"),
                 brand_id: brand_id.clone(),
@@ -86,7 +118,10 @@ fn products(currency: &Currency) -> Vec<ImportRow> {
 }
 
 fn campaigns(currency: &Currency, now: Timestamp) -> Vec<OpenCampaignRequest> {
-    let (from, until) = (Some(to_proto(now - Span::new().hours(1))), Some(to_proto(now + Span::new().hours(24 * 365))));
+    let (from, until) = (
+        Some(to_proto(now - Span::new().hours(1))),
+        Some(to_proto(now + Span::new().hours(24 * 365))),
+    );
     let window = OpenCampaignRequest {
         applies_to: CampaignScope::All.into(),
         per_user_limit: 1,
@@ -131,8 +166,14 @@ async fn charge(shop: &Connected, currency: &Currency) -> anyhow::Result<()> {
         funding_reference: "sample-mina".to_owned(),
         ..Default::default()
     });
-    request.metadata_mut().insert("x-on-behalf-of", tonic::metadata::AsciiMetadataValue::from_static("mina"));
-    PointServiceClient::new(shop.as_service()).charge_points(request).await.context("sample points")?;
+    request.metadata_mut().insert(
+        "x-on-behalf-of",
+        tonic::metadata::AsciiMetadataValue::from_static("mina"),
+    );
+    PointServiceClient::new(shop.as_service())
+        .charge_points(request)
+        .await
+        .context("sample points")?;
     Ok(())
 }
 
@@ -144,7 +185,10 @@ async fn like(shop: &Connected, ids: &[String]) -> anyhow::Result<()> {
         let likers = LIKERS / (rank + 1) + usize::from(random.random_range(0..10) == 0);
         for liker in 0..likers {
             let client = shop.as_customer(&format!("sample-{liker}"));
-            let request = LikeProductRequest { product_id: id.clone(), ..Default::default() };
+            let request = LikeProductRequest {
+                product_id: id.clone(),
+                ..Default::default()
+            };
             running.spawn(async move { LikeServiceClient::new(client).like_product(request).await.map(drop) });
             if running.len() >= LIKES_AT_ONCE
                 && let Some(ended) = running.join_next().await

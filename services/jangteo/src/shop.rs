@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use kit::bus::{Bus, Consumer};
@@ -53,27 +54,39 @@ impl Shop {
         let tasks = TaskTracker::new();
 
         let gateway = gateway::start(config, &folder, &stop, &tasks).await?;
+        let keys = folder.keys();
+        let callback_url = format!("http://{callbacks_address}");
+        let settings = payment::Settings::new(
+            gateway.clone(),
+            callback_url,
+            keys.callback_secret(),
+            vec![keys.cards()],
+        );
         let settings = payment::Settings {
-            gateway_url: gateway.clone(),
-            callback_url: format!("http://{callbacks_address}"),
             test_cards: config.test_cards,
-            ..payment::Settings::new(folder.keys().cards())
+            ..settings
         };
         let catalog = catalog::Catalog::new(tables.catalog.clone(), currency.clone());
         let coupons = coupon::Coupons::new(tables.coupon.clone(), currency.clone());
         let payments = payment::Payments::new(tables.payment.clone(), currency.clone(), settings)?;
-        let read_model = read_model::ReadModel::new(tables.read_model.clone());
+        let read_model = read_model::ReadModel::new(tables.read_model.clone(), currency.clone());
 
         let mut inner = Routes::builder();
         catalog.routes(&mut inner);
         coupons.routes(&mut inner);
         payments.routes(&mut inner);
-        let called_by_order = Connection::InProcess { routes: inner.clone().routes(), caller: "order", clock: clock.clone() };
-        let order_settings = order::Settings { expires_after: std::time::Duration::from_secs(u64::from(config.order_expires_minutes) * 60), ..Default::default() };
+        let called_by_order = Connection::InProcess {
+            routes: inner.clone().routes(),
+            caller: "order",
+            clock: clock.clone(),
+        };
+        let expires_after = Duration::from_secs(u64::from(config.order_expires_minutes) * 60);
+        let order_settings = order::Settings { expires_after };
         let orders = order::Orders::new(tables.order.clone(), currency.clone(), called_by_order, order_settings);
         orders.routes(&mut inner);
         read_model.routes(&mut inner);
-        Ledger::new(tables.clone(), folder.book()).routes(&mut inner);
+        let book = gateway::is_ours(config).then(|| folder.book());
+        Ledger::new(tables.clone(), book).routes(&mut inner);
 
         let consumers: Vec<Arc<dyn Consumer>> = orders.consumers().into_iter().chain(read_model.consumers()).collect();
         let bus = Bus::in_process(consumers);
@@ -88,10 +101,18 @@ impl Shop {
         tasks.spawn(read_model.run(stop.child_token()));
         tasks.spawn(serve_callbacks(callbacks, payments.callbacks(), stop.child_token()));
 
-        let stack = server::Settings { identity: Identity::Dev, clock, calls_in_flight_max: server::CALLS_IN_FLIGHT_MAX };
+        let stack = server::Settings {
+            identity: Identity::Dev,
+            clock,
+            calls_in_flight_max: server::CALLS_IN_FLIGHT_MAX,
+        };
         let services = services();
         let (operations, health) = server::operations(&services.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        let routes = Routes::from(server::stack(inner.routes(), &stack).into_axum_router().merge(operations.into_axum_router()));
+        let routes = Routes::from(
+            server::stack(inner.routes(), &stack)
+                .into_axum_router()
+                .merge(operations.into_axum_router()),
+        );
         let served = server::serve(listener, routes, health, services, stop.clone());
         tasks.spawn(async move {
             if let Err(error) = served.await {
@@ -99,7 +120,15 @@ impl Shop {
             }
         });
         tasks.close();
-        Ok(Self { address, callbacks: callbacks_address, gateway, tables, stop, tasks, _folder: folder })
+        Ok(Self {
+            address,
+            callbacks: callbacks_address,
+            gateway,
+            tables,
+            stop,
+            tasks,
+            _folder: folder,
+        })
     }
 
     /// The databases of all owners, for those who check them from outside.
@@ -108,10 +137,26 @@ impl Shop {
         &self.tables
     }
 
+    /// Opens every owner's tables, brings them up to date, and closes them.
+    ///
+    /// # Errors
+    /// When the data folder is in use, or a database cannot be opened.
+    pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+        let folder = DataFolder::open(&config.data_folder)?;
+        let tables = open_tables(config, &folder, &Clock::default()).await?;
+        for database in tables.all() {
+            database.close().await;
+        }
+        Ok(())
+    }
+
     /// Drains, stops, and returns when nothing of it runs any more.
     pub async fn stop(self) {
         self.stop.cancel();
-        if tokio::time::timeout(server::DRAIN * 2, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(server::DRAIN * 2, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some work did not end in time; it goes on at the next start");
         }
         for database in self.tables.all() {
@@ -123,8 +168,11 @@ impl Shop {
 /// The proto services of this process, by their full names.
 #[must_use]
 pub fn services() -> Vec<String> {
-    let mut names: Vec<String> =
-        proto::METHODS.iter().filter_map(|method| method.path.split('/').nth(1)).map(str::to_owned).collect();
+    let mut names: Vec<String> = proto::METHODS
+        .iter()
+        .filter_map(|method| method.path.split('/').nth(1))
+        .map(str::to_owned)
+        .collect();
     names.dedup();
     names
 }
@@ -132,14 +180,23 @@ pub fn services() -> Vec<String> {
 /// Every row of the registry of reasons, of every crate.
 #[must_use]
 pub fn reasons() -> Vec<&'static kit::refusal::Reason> {
-    let all = [kit::REASONS, catalog::REASONS, coupon::REASONS, order::REASONS, payment::REASONS, read_model::REASONS];
+    let all = [
+        kit::REASONS,
+        catalog::REASONS,
+        coupon::REASONS,
+        order::REASONS,
+        payment::REASONS,
+        read_model::REASONS,
+    ];
     all.into_iter().flatten().copied().flatten().collect()
 }
 
 async fn open_tables(config: &Config, folder: &DataFolder, clock: &Clock) -> anyhow::Result<Tables> {
     let open = async |owner: &'static str, migrations: &[Migration]| {
         let location = config.location(owner);
-        Database::open(owner, &location, migrations, clock.clone(), folder.keys().signer()).await.with_context(|| format!("open {owner}"))
+        Database::open(owner, &location, migrations, clock.clone(), folder.keys().signer())
+            .await
+            .with_context(|| format!("open {owner}"))
     };
     let (catalog, coupon, order, payment, read_model) = tokio::try_join!(
         open("catalog", catalog::MIGRATIONS),
@@ -148,15 +205,26 @@ async fn open_tables(config: &Config, folder: &DataFolder, clock: &Clock) -> any
         open("payment", payment::MIGRATIONS),
         open("read_model", read_model::MIGRATIONS),
     )?;
-    Ok(Tables { catalog, coupon, order, payment, read_model })
+    Ok(Tables {
+        catalog,
+        coupon,
+        order,
+        payment,
+        read_model,
+    })
 }
 
 async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listen for {what} on {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen for {what} on {address}"))
 }
 
 async fn serve_callbacks(listener: TcpListener, routes: axum::Router, stop: CancellationToken) {
-    if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await {
+    if let Err(error) = axum::serve(listener, routes)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+    {
         tracing::error!("the callback server broke: {error}");
     }
 }

@@ -61,12 +61,25 @@ impl fmt::Display for Report {
         let refused: u64 = self.refused.values().sum();
         #[expect(clippy::cast_precision_loss, reason = "shown without digits")]
         let rate = (self.placed + refused) as f64 / self.seconds;
-        let Figures { p50_ms, p99_ms, p999_ms, max_ms, .. } = self.place_order;
-        writeln!(formatter, "orders      {} placed, {refused} refused in {:.1} s, {rate:.0} a second", self.placed, self.seconds)?;
+        let Figures {
+            p50_ms,
+            p99_ms,
+            p999_ms,
+            max_ms,
+            ..
+        } = self.place_order;
+        writeln!(
+            formatter,
+            "orders      {} placed, {refused} refused in {:.1} s, {rate:.0} a second",
+            self.placed, self.seconds
+        )?;
         for (reason, times) in &self.refused {
             writeln!(formatter, "            {times} × {reason}")?;
         }
-        writeln!(formatter, "PlaceOrder  p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, p99.9 {p999_ms:.1} ms, max {max_ms:.1} ms")
+        writeln!(
+            formatter,
+            "PlaceOrder  p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, p99.9 {p999_ms:.1} ms, max {max_ms:.1} ms"
+        )
     }
 }
 
@@ -88,10 +101,19 @@ struct Tally {
 ///
 /// # Errors
 /// When the files cannot be read, or the shop gives no answer to a call however often it is repeated.
-pub async fn replay(folder: &Path, shop: Arc<Connected>, currency: &Currency, plan: &Plan, now: Timestamp) -> anyhow::Result<Report> {
+pub async fn replay(
+    folder: &Path,
+    shop: Arc<Connected>,
+    currency: &Currency,
+    plan: &Plan,
+    now: Timestamp,
+) -> anyhow::Result<Report> {
     let baskets = baskets(folder, plan)?;
     open_campaigns(folder, &shop, currency, &baskets, now).await?;
-    let cards: HashMap<String, OnceCell<String>> = baskets.iter().map(|basket| (basket.household.clone(), OnceCell::new())).collect();
+    let cards: HashMap<String, OnceCell<String>> = baskets
+        .iter()
+        .map(|basket| (basket.household.clone(), OnceCell::new()))
+        .collect();
     let cards = Arc::new(cards);
     let (latencies, tally) = (Arc::new(Latencies::default()), Arc::new(Mutex::new(Tally::default())));
     let in_flight = Arc::new(Semaphore::new(plan.in_flight_max));
@@ -104,10 +126,18 @@ pub async fn replay(folder: &Path, shop: Arc<Connected>, currency: &Currency, pl
         let planned = started + Duration::from_secs_f64(number as f64 / plan.rate);
         tokio::time::sleep_until(planned).await;
         let held = in_flight.clone().acquire_owned().await?;
-        let (shop, cards, latencies, tally, bar) = (shop.clone(), cards.clone(), latencies.clone(), tally.clone(), bar.clone());
+        let (shop, cards, latencies, tally, bar) = (
+            shop.clone(),
+            cards.clone(),
+            latencies.clone(),
+            tally.clone(),
+            bar.clone(),
+        );
         running.spawn(async move {
             let _held = held;
-            let outcome = play(&shop, &basket, &cards).await.with_context(|| format!("basket {}", basket.id))?;
+            let outcome = play(&shop, &basket, &cards)
+                .await
+                .with_context(|| format!("basket {}", basket.id))?;
             latencies.record(planned.elapsed()).await;
             bar.inc(1);
             let mut tally = tally.lock().await;
@@ -127,13 +157,25 @@ pub async fn replay(folder: &Path, shop: Arc<Connected>, currency: &Currency, pl
     bar.finish();
     let tally = std::mem::take(&mut *tally.lock().await);
     let place_order = latencies.figures().await;
-    Ok(Report { placed: tally.placed, refused: tally.refused, seconds: started.elapsed().as_secs_f64(), place_order })
+    Ok(Report {
+        placed: tally.placed,
+        refused: tally.refused,
+        seconds: started.elapsed().as_secs_f64(),
+        place_order,
+    })
 }
 
 /// Issues the basket's coupon if it used one, and places the order; a refusal is an answer, too.
-async fn play(shop: &Connected, basket: &Basket, cards: &HashMap<String, OnceCell<String>>) -> anyhow::Result<Result<(), String>> {
+async fn play(
+    shop: &Connected,
+    basket: &Basket,
+    cards: &HashMap<String, OnceCell<String>>,
+) -> anyhow::Result<Result<(), String>> {
     let card = cards.get(&basket.household).context("every household has its place")?;
-    let card_token = card.get_or_try_init(|| tokenize(shop, &basket.household)).await?.clone();
+    let card_token = card
+        .get_or_try_init(|| tokenize(shop, &basket.household))
+        .await?
+        .clone();
     let coupon_id = match &basket.campaign {
         None => String::new(),
         Some(campaign) => match issue(shop, &basket.household, campaign).await? {
@@ -143,30 +185,78 @@ async fn play(shop: &Connected, basket: &Basket, cards: &HashMap<String, OnceCel
     };
     // derived from the basket, so that a replay that was broken off can be played again without ordering twice
     let request_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, basket.id.as_bytes()).to_string();
-    let request = PlaceOrderRequest { lines: basket.lines.clone(), coupon_id, card_token, request_id, ..Default::default() };
-    let placed = persistently(|| async { OrderServiceClient::new(shop.as_customer(&basket.household)).place_order(request.clone()).await.map(drop) }).await?;
+    let request = PlaceOrderRequest {
+        lines: basket.lines.clone(),
+        coupon_id,
+        card_token,
+        request_id,
+        ..Default::default()
+    };
+    let placed = persistently(|| async {
+        OrderServiceClient::new(shop.as_customer(&basket.household))
+            .place_order(request.clone())
+            .await
+            .map(drop)
+    })
+    .await?;
     Ok(placed.map_err(|status| reason(&status)))
 }
 
 async fn tokenize(shop: &Connected, household: &str) -> anyhow::Result<String> {
     let number: u64 = household.parse().unwrap_or_default();
-    let card_number = format!("4000-{:04}-{:04}-{:04}", number / 10_000 % 10_000, number % 10_000, 4_242);
-    let request = TokenizeCardRequest { card_type: CardType::Kb.into(), card_number, ..Default::default() };
-    let answer = persistently(|| async { CardServiceClient::new(shop.as_customer(household)).tokenize_card(request.clone()).await }).await?;
+    let card_number = format!(
+        "4000-{:04}-{:04}-{:04}",
+        number / 10_000 % 10_000,
+        number % 10_000,
+        4_242
+    );
+    let request = TokenizeCardRequest {
+        card_type: CardType::Kb.into(),
+        card_number,
+        ..Default::default()
+    };
+    let answer = persistently(|| async {
+        CardServiceClient::new(shop.as_customer(household))
+            .tokenize_card(request.clone())
+            .await
+    })
+    .await?;
     Ok(answer.context("TokenizeCard")?.into_inner().card_token)
 }
 
 async fn issue(shop: &Connected, household: &str, campaign: &str) -> anyhow::Result<Result<String, Status>> {
-    let request = IssueCouponRequest { campaign_id: campaign.to_owned(), request_id: Uuid::now_v7().to_string(), ..Default::default() };
-    let answer = persistently(|| async { CouponServiceClient::new(shop.as_customer(household)).issue_coupon(request.clone()).await }).await?;
-    Ok(answer.map(|answer| answer.into_inner().coupon.map(|coupon| coupon.coupon_id).unwrap_or_default()))
+    let request = IssueCouponRequest {
+        campaign_id: campaign.to_owned(),
+        request_id: Uuid::now_v7().to_string(),
+        ..Default::default()
+    };
+    let answer = persistently(|| async {
+        CouponServiceClient::new(shop.as_customer(household))
+            .issue_coupon(request.clone())
+            .await
+    })
+    .await?;
+    Ok(answer.map(|answer| {
+        answer
+            .into_inner()
+            .coupon
+            .map(|coupon| coupon.coupon_id)
+            .unwrap_or_default()
+    }))
 }
 
 /// Repeats a call while its outcome is not known; it must carry a `request_id` or be harmless to repeat.
-async fn persistently<T, F: Future<Output = Result<T, Status>>>(call: impl Fn() -> F) -> anyhow::Result<Result<T, Status>> {
+async fn persistently<T, F: Future<Output = Result<T, Status>>>(
+    call: impl Fn() -> F,
+) -> anyhow::Result<Result<T, Status>> {
     for attempt in 1..=TRIES_MAX {
         match call().await {
-            Err(status) if matches!(status.code(), Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown) => {
+            Err(status)
+                if matches!(
+                    status.code(),
+                    Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
+                ) =>
+            {
                 tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt.min(6))).await;
             }
             answer => return Ok(answer),
@@ -176,20 +266,30 @@ async fn persistently<T, F: Future<Output = Result<T, Status>>>(call: impl Fn() 
 }
 
 fn reason(status: &Status) -> String {
-    status.get_details_error_info().map_or_else(|| format!("{:?}", status.code()), |info| info.reason)
+    status
+        .get_details_error_info()
+        .map_or_else(|| format!("{:?}", status.code()), |info| info.reason)
 }
 
 fn baskets(folder: &Path, plan: &Plan) -> anyhow::Result<Vec<Basket>> {
-    let used: HashMap<String, String> =
-        rows::<RedemptionRow>(folder, "redemptions")?.into_iter().map(|row| (row.basket_id, row.campaign)).collect();
+    let used: HashMap<String, String> = rows::<RedemptionRow>(folder, "redemptions")?
+        .into_iter()
+        .map(|row| (row.basket_id, row.campaign))
+        .collect();
     let mut baskets: Vec<Basket> = Vec::new();
     let known = months(folder)?;
     if let Some(unknown) = plan.months.iter().find(|month| !known.contains(month)) {
         bail!("no baskets of {unknown}; there are {}", known.join(", "));
     }
-    for month in known.iter().filter(|month| plan.months.is_empty() || plan.months.contains(month)) {
+    for month in known
+        .iter()
+        .filter(|month| plan.months.is_empty() || plan.months.contains(month))
+    {
         for row in rows::<BasketRow>(folder, &format!("baskets-{month}"))? {
-            let line = LineToOrder { product_id: row.product_id, quantity: row.quantity };
+            let line = LineToOrder {
+                product_id: row.product_id,
+                quantity: row.quantity,
+            };
             match baskets.last_mut() {
                 Some(basket) if basket.id == row.basket_id => basket.lines.push(line),
                 _ => baskets.push(Basket {
@@ -206,8 +306,15 @@ fn baskets(folder: &Path, plan: &Plan) -> anyhow::Result<Vec<Basket>> {
 }
 
 /// The campaigns were open when the baskets were filled; their copies are open today.
-async fn open_campaigns(folder: &Path, shop: &Connected, currency: &Currency, baskets: &[Basket], now: Timestamp) -> anyhow::Result<()> {
-    let used: std::collections::BTreeSet<&String> = baskets.iter().filter_map(|basket| basket.campaign.as_ref()).collect();
+async fn open_campaigns(
+    folder: &Path,
+    shop: &Connected,
+    currency: &Currency,
+    baskets: &[Basket],
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let used: std::collections::BTreeSet<&String> =
+        baskets.iter().filter_map(|basket| basket.campaign.as_ref()).collect();
     if used.is_empty() {
         return Ok(());
     }
@@ -216,7 +323,10 @@ async fn open_campaigns(folder: &Path, shop: &Connected, currency: &Currency, ba
         products.entry(copy_id(&row.campaign)).or_default().push(row.product_id);
     }
     let admin = shop.as_admin();
-    let (from, until) = (to_proto(now - Span::new().hours(1)), to_proto(now + Span::new().hours(24 * 30)));
+    let (from, until) = (
+        to_proto(now - Span::new().hours(1)),
+        to_proto(now + Span::new().hours(24 * 30)),
+    );
     for row in rows::<CampaignRow>(folder, "campaigns")? {
         let campaign_id = copy_id(&row.campaign);
         if !used.contains(&campaign_id) {
@@ -236,7 +346,12 @@ async fn open_campaigns(folder: &Path, shop: &Connected, currency: &Currency, ba
             ..Default::default()
         };
         if open(&admin, request).await? {
-            add_products(&admin, &campaign_id, products.get(&campaign_id).map_or(&[], Vec::as_slice)).await?;
+            add_products(
+                &admin,
+                &campaign_id,
+                products.get(&campaign_id).map_or(&[], Vec::as_slice),
+            )
+            .await?;
         }
     }
     Ok(())

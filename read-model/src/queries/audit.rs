@@ -1,0 +1,49 @@
+//! Searching the journal.
+
+use kit::clock::from_proto;
+use kit::context::Context;
+use kit::page_token::page_size;
+use kit::refusal::Failure;
+use proto::readmodel::v1::*;
+
+use crate::ReadModel;
+use crate::journal::{self, Search};
+
+pub(crate) async fn list_events(
+    state: ReadModel,
+    context: Context,
+    request: ListEventsRequest,
+) -> Result<ListEventsResponse, Failure> {
+    state.await_revision(&context, &request.revision, &[]).await?;
+    let at = |time: &Option<prost_types::Timestamp>| time.as_ref().map(|time| from_proto(time).as_microsecond());
+    let (occurred_after, occurred_before) = (at(&request.occurred_after), at(&request.occurred_before));
+    let ListEventsRequest {
+        correlation_id,
+        subject,
+        actor,
+        ..
+    } = &request;
+    let page = format!("ListEvents|{correlation_id}|{subject}|{actor}|{occurred_after:?}|{occurred_before:?}");
+    let size = page_size(request.page_size);
+    let search = Search {
+        correlation_id,
+        subject,
+        actor,
+        occurred_after,
+        occurred_before,
+        behind: state
+            .page_behind(&page, &request.page_token)?
+            .map_or(0, |(position, _)| position),
+        limit: size + 1,
+    };
+    let mut found = journal::search(state.database.reader(), &search).await?;
+    let next_page_token = state.next_page(&page, &mut found, size, |journaled| (journaled.position, String::new()));
+    let events = found.into_iter().map(|journaled| JournaledEvent {
+        position: journaled.position,
+        event: Some(journaled.event),
+    });
+    Ok(ListEventsResponse {
+        events: events.collect(),
+        next_page_token,
+    })
+}

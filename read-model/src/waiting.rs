@@ -1,0 +1,120 @@
+//! Read your writes: a query with a revision waits until the views it reads hold the events that the revision names.
+
+use std::time::{Duration, Instant};
+
+use kit::context::Context;
+use kit::database::{Sql, placeholders};
+use kit::refusal::Failure;
+use kit::revision::Revision;
+use kit::{Value, refusals, values};
+use sea_orm::FromQueryResult;
+
+use crate::ReadModel;
+use crate::projections::{self, GENERATION};
+
+/// The longest wait.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Between two looks, where another process may be the one that applies.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+refusals! {
+    /// Why a view cannot be read at a revision.
+    pub enum ViewRefusal {
+        /// The view does not hold the events yet.
+        Behind { view: String } => Unavailable "VIEW_BEHIND",
+            en "the view {view} does not hold your changes yet, try again",
+            ko "{view} 뷰에 아직 변경 사항이 반영되지 않았습니다. 다시 시도해 주세요", retry 500,
+        /// The view could not apply one of the events; an operator has to see to it.
+        Blocked { view: String } => Unavailable "VIEW_BLOCKED",
+            en "the view {view} could not apply your change",
+            ko "{view} 뷰에 변경 사항을 반영하지 못했습니다",
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Journalled {
+    events: i64,
+    position: Option<i64>,
+}
+
+#[derive(FromQueryResult)]
+#[expect(dead_code, reason = "only whether there is one matters")]
+struct Letter {
+    event_id: String,
+}
+
+impl ReadModel {
+    /// Waits until the views hold the revision's events; a view does not wait for facts it does not want.
+    pub(crate) async fn await_revision(
+        &self,
+        context: &Context,
+        revision: &str,
+        views: &[&str],
+    ) -> Result<(), Failure> {
+        let revision = Revision::open(revision, self.database.signer())?;
+        if revision.events().is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = revision.events().iter().map(ToString::to_string).collect();
+        let patience = Instant::now() + WAIT_MAX;
+        // leave time for the answer itself
+        let patience = context
+            .deadline
+            .map_or(patience, |deadline| patience.min(deadline - Duration::from_millis(20)));
+        let mut applied = self.applied.subscribe();
+        loop {
+            applied.mark_unchanged();
+            let Some(view) = self.behind(&ids, views).await? else {
+                return Ok(());
+            };
+            if self.blocked(&ids, view).await? {
+                return Err(ViewRefusal::Blocked { view: view.to_owned() }.into());
+            }
+            let left = patience.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ViewRefusal::Behind { view: view.to_owned() }.into());
+            }
+            tokio::select! {
+                _ = applied.changed() => {}
+                () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
+            }
+        }
+    }
+
+    /// The first view that does not hold all the events.
+    async fn behind<'a>(&self, ids: &[String], views: &[&'a str]) -> Result<Option<&'a str>, Failure> {
+        let sql = format!(
+            "SELECT COUNT(*) AS events, MAX(position) AS position FROM event_journal WHERE event_id IN ({})",
+            placeholders(1, ids.len())
+        );
+        let values = ids.iter().map(|id| Value::from(id.as_str())).collect();
+        let journalled: Option<Journalled> = self.database.reader().find(&sql, values).await?;
+        let journalled = journalled.filter(|row| usize::try_from(row.events) == Ok(ids.len()));
+        let Some(position) = journalled.and_then(|row| row.position) else {
+            return Ok(views.first().copied());
+        };
+        for view in views {
+            if projections::position(&self.database, view).await? < position || self.blocked(ids, view).await? {
+                return Ok(Some(view));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn blocked(&self, ids: &[String], view: &str) -> Result<bool, Failure> {
+        let sql = format!(
+            "SELECT event_id FROM dead_letters WHERE consumer = $1 AND state IN ('DEAD', 'WAITING', 'INVESTIGATING')
+                AND event_id IN ({}) LIMIT 1",
+            placeholders(2, ids.len())
+        );
+        let mut values = values![view];
+        values.extend(ids.iter().map(|id| Value::from(id.as_str())));
+        let letter: Option<Letter> = self.database.reader().find(&sql, values).await?;
+        Ok(letter.is_some())
+    }
+
+    /// The generation that is read.
+    pub(crate) fn generation(&self) -> i32 {
+        GENERATION
+    }
+}
