@@ -192,13 +192,13 @@ fn weeks_to_shift(folder: &Path, now: Timestamp) -> anyhow::Result<i64> {
     let Some(last) = baskets.iter().map(|row| row.placed_at.date()).max() else {
         return Ok(0);
     };
-    let days = (now.to_zoned(TimeZone::UTC).date() - last).get_days();
+    let days = (now.to_zoned_datetime(TimeZone::UTC).date() - last).get_days();
     Ok(i64::from(days).div_euclid(7))
 }
 
 fn midnight(date: Date, weeks: i64) -> anyhow::Result<prost_types::Timestamp> {
     let shifted = date.checked_add(Span::new().try_weeks(weeks)?)?;
-    Ok(kit::clock::to_proto(shifted.to_zoned(TimeZone::UTC)?.timestamp()))
+    Ok(kit::clock::to_proto(shifted.to_zoned_datetime(TimeZone::UTC)?.timestamp()))
 }
 
 /// A bar on standard error while a person is looking; nothing otherwise.

@@ -92,7 +92,7 @@ impl LedgerService for Ledger {
         tracing::debug!(actor = context.caller.actor(), "ledger check");
         let within = within::INVARIANTS
             .iter()
-            .map(|invariant| invariant.check(self.tables.clone()).boxed());
+            .map(|invariant| invariant.check(self.tables.clone()));
         let across = across::checks(&self.tables, self.book.as_deref());
         let checks = within.chain(across).collect::<Vec<_>>();
         let answers = futures::stream::iter(checks).then(|check| check);

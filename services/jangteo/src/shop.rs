@@ -96,7 +96,7 @@ impl Shop {
         for database in tables.all() {
             tasks.spawn(kit::retention::run(database.clone(), stop.child_token()));
         }
-        tasks.spawn(payments.run(stop.child_token()));
+        tasks.spawn(payments.clone().run(stop.child_token()));
         tasks.spawn(orders.run(stop.child_token()));
         tasks.spawn(read_model.run(stop.child_token()));
         tasks.spawn(serve_callbacks(callbacks, payments.callbacks(), stop.child_token()));

@@ -126,9 +126,7 @@ async fn book_agrees(tables: Tables, book: PathBuf) -> Result<CheckResponse, Fai
     let mut charged: BTreeMap<String, i128> = BTreeMap::new();
     if book.exists() {
         for (attempt, money) in pg_simulator::read_book(&book)?.money_by_order() {
-            let order_id = attempt
-                .rsplit_once('.')
-                .map_or(attempt.as_str(), |(order_id, _)| order_id);
+            let order_id = attempt.rsplit('.').next_back().unwrap_or_default();
             *charged.entry(order_id.to_owned()).or_default() += money.captured - money.cancelled;
         }
     }
