@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 const SERVICES: &[&str] = &["catalog", "coupon", "order", "payment", "notification"];
 /// Words of the shop's business that kit must not know. "order" is left out: it also means a sequence.
-const BUSINESS: &[&str] = &["product", "brand", "stock", "coupon", "campaign", "payment", "checkout", "cart", "wallet", "catalog", "refund"];
+const BUSINESS: &[&str] = &[
+    "product", "brand", "stock", "coupon", "campaign", "payment", "checkout", "cart", "wallet", "catalog", "refund",
+];
 const LINES_MAX: usize = 500;
 
 fn root() -> PathBuf {
@@ -30,22 +32,49 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 
 fn dependencies(manifest: &Path) -> Vec<String> {
     let text = fs::read_to_string(manifest).unwrap();
-    let table = text.split("[dependencies]").nth(1).unwrap_or_default().split("\n[").next().unwrap_or_default().to_owned();
-    table.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    let table = text
+        .split("[dependencies]")
+        .nth(1)
+        .unwrap_or_default()
+        .split("\n[")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    table
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn services_do_not_depend_on_each_other_nor_on_the_read_model() {
     for service in SERVICES {
         let depends_on = dependencies(&root().join("services").join(service).join("Cargo.toml"));
-        for other in SERVICES.iter().copied().chain(["read-model", "pg-simulator", "jangteo"]) {
-            assert!(other == *service || !depends_on.iter().any(|name| name == other), "{service} depends on {other}");
+        for other in SERVICES
+            .iter()
+            .copied()
+            .chain(["read-model", "pg-simulator", "jangteo"])
+        {
+            assert!(
+                other == *service || !depends_on.iter().any(|name| name == other),
+                "{service} depends on {other}"
+            );
         }
     }
     let read_model = dependencies(&root().join("read-model/Cargo.toml"));
-    assert!(SERVICES.iter().all(|service| !read_model.iter().any(|name| name == service)), "the read model depends on a service");
+    assert!(
+        SERVICES
+            .iter()
+            .all(|service| !read_model.iter().any(|name| name == service)),
+        "the read model depends on a service"
+    );
     let kit = dependencies(&root().join("services/kit/Cargo.toml"));
-    assert!(SERVICES.iter().all(|service| !kit.iter().any(|name| name == service)), "kit depends on a service");
+    assert!(
+        SERVICES.iter().all(|service| !kit.iter().any(|name| name == service)),
+        "kit depends on a service"
+    );
 }
 
 #[test]
@@ -54,7 +83,11 @@ fn kit_knows_no_word_of_the_business() {
         let text = fs::read_to_string(&file).unwrap().to_lowercase();
         let code = text.lines().filter(|line| !line.contains("proto::"));
         for word in code.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric())) {
-            assert!(!BUSINESS.contains(&word.trim_end_matches('s')), "{}: {word}", file.display());
+            assert!(
+                !BUSINESS.contains(&word.trim_end_matches('s')),
+                "{}: {word}",
+                file.display()
+            );
         }
     }
 }
@@ -64,15 +97,22 @@ fn rules_know_no_clock_no_database_and_no_transport() {
     for service in SERVICES {
         let source = root().join("services").join(service).join("src");
         for file in fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().path()) {
-            let Some(stem) = file.file_stem().and_then(|stem| stem.to_str()) else { continue };
+            let Some(stem) = file.file_stem().and_then(|stem| stem.to_str()) else {
+                continue;
+            };
             // a noun with verbs in its folder: the file beside the folder holds its rules
-            let holds_rules = file.extension().is_some_and(|ending| ending == "rs") && source.join(stem).join("store.rs").exists();
+            let holds_rules =
+                file.extension().is_some_and(|ending| ending == "rs") && source.join(stem).join("store.rs").exists();
             if !holds_rules {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
             for banned in ["tonic::", "sea_orm::", "kit::database", "Clock", ".await"] {
-                assert!(!text.contains(banned), "{} is a file of rules and has {banned}", file.display());
+                assert!(
+                    !text.contains(banned),
+                    "{} is a file of rules and has {banned}",
+                    file.display()
+                );
             }
         }
     }
@@ -83,25 +123,45 @@ fn files_are_short_and_say_first_what_they_are_for() {
     let folders = ["proto/src", "proto/build", "services", "read-model", "tests"];
     for file in folders.iter().flat_map(|folder| files(&root().join(folder), ".rs")) {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(text.lines().count() <= LINES_MAX, "{} has more than {LINES_MAX} lines", file.display());
-        assert!(text.starts_with("//! "), "{} does not begin with a sentence on what it is for", file.display());
+        assert!(
+            text.lines().count() <= LINES_MAX,
+            "{} has more than {LINES_MAX} lines",
+            file.display()
+        );
+        assert!(
+            text.starts_with("//! "),
+            "{} does not begin with a sentence on what it is for",
+            file.display()
+        );
     }
 }
 
 #[test]
 fn nothing_hides_in_a_drawer() {
-    for file in ["services", "read-model", "tests", "proto"].iter().flat_map(|folder| files(&root().join(folder), ".rs")) {
+    for file in ["services", "read-model", "tests", "proto"]
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), ".rs"))
+    {
         let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
-        let drawers = ["util", "utils", "common", "helper", "helpers", "types", "manager", "misc", "mod"];
+        let drawers = [
+            "util", "utils", "common", "helper", "helpers", "types", "manager", "misc", "mod",
+        ];
         assert!(!drawers.contains(&stem.as_str()), "{}", file.display());
     }
 }
 
 #[test]
 fn only_the_relay_publishes() {
-    for file in files(&root().join("services"), ".rs").into_iter().chain(files(&root().join("read-model"), ".rs")) {
+    for file in files(&root().join("services"), ".rs")
+        .into_iter()
+        .chain(files(&root().join("read-model"), ".rs"))
+    {
         let text = fs::read_to_string(&file).unwrap();
         let publishes = text.contains(".publish(");
-        assert!(!publishes || file.ends_with("kit/src/outbox/relay.rs"), "{} publishes", file.display());
+        assert!(
+            !publishes || file.ends_with("kit/src/outbox/relay.rs"),
+            "{} publishes",
+            file.display()
+        );
     }
 }

@@ -12,7 +12,11 @@ struct Count {
 }
 
 async fn count(database: &kit::database::Database) -> i64 {
-    let row: Option<Count> = database.reader().find("SELECT count(*) AS count FROM things", vec![]).await.unwrap();
+    let row: Option<Count> = database
+        .reader()
+        .find("SELECT count(*) AS count FROM things", vec![])
+        .await
+        .unwrap();
     row.unwrap().count
 }
 
@@ -25,7 +29,10 @@ async fn what_is_acknowledged_is_there_and_what_was_undone_is_not() {
             tokio::spawn(async move {
                 let transaction = database.begin_write(&context(&database)).await.unwrap();
                 let id = format!("thing-{number}");
-                transaction.run("INSERT INTO things VALUES ($1, 1, 0)", values![id]).await.unwrap();
+                transaction
+                    .run("INSERT INTO things VALUES ($1, 1, 0)", values![id])
+                    .await
+                    .unwrap();
                 match number % 3 {
                     0 => transaction.commit_quietly().await.unwrap(),
                     1 => transaction.rollback().await.unwrap(),
@@ -50,8 +57,15 @@ async fn a_statement_that_fails_spoils_only_its_own_command() {
             tokio::spawn(async move {
                 let transaction = database.begin_write(&context(&database)).await.unwrap();
                 // every second one repeats an id that is taken
-                let id = if number % 2 == 0 { format!("own-{number}") } else { "own-0".to_owned() };
-                match transaction.run("INSERT INTO things VALUES ($1, 1, 0)", values![id]).await {
+                let id = if number % 2 == 0 {
+                    format!("own-{number}")
+                } else {
+                    "own-0".to_owned()
+                };
+                match transaction
+                    .run("INSERT INTO things VALUES ($1, 1, 0)", values![id])
+                    .await
+                {
                     Ok(_) => transaction.commit_quietly().await.is_ok(),
                     Err(_) => transaction.rollback().await.is_err(),
                 }
@@ -73,7 +87,10 @@ async fn a_writer_that_gives_up_while_it_waits_strands_nobody() {
             let database = database.clone();
             tokio::spawn(async move {
                 let transaction = database.begin_write(&context(&database)).await.unwrap();
-                transaction.run("INSERT INTO things VALUES ($1, 1, 0)", values![format!("gone-{round}")]).await.unwrap();
+                transaction
+                    .run("INSERT INTO things VALUES ($1, 1, 0)", values![format!("gone-{round}")])
+                    .await
+                    .unwrap();
                 transaction.commit_quietly().await.unwrap();
             })
         };
@@ -81,7 +98,10 @@ async fn a_writer_that_gives_up_while_it_waits_strands_nobody() {
             let database = database.clone();
             tokio::spawn(async move {
                 let transaction = database.begin_write(&context(&database)).await.unwrap();
-                transaction.run("INSERT INTO things VALUES ($1, 1, 0)", values![format!("kept-{round}")]).await.unwrap();
+                transaction
+                    .run("INSERT INTO things VALUES ($1, 1, 0)", values![format!("kept-{round}")])
+                    .await
+                    .unwrap();
                 transaction.commit_quietly().await.unwrap();
             })
         };
@@ -89,6 +109,9 @@ async fn a_writer_that_gives_up_while_it_waits_strands_nobody() {
             tokio::task::yield_now().await;
         }
         impatient.abort();
-        tokio::time::timeout(std::time::Duration::from_secs(10), patient).await.expect("nobody waits for ever").unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(10), patient)
+            .await
+            .expect("nobody waits for ever")
+            .unwrap();
     }
 }

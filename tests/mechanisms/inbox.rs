@@ -43,7 +43,10 @@ fn event(subject: &str, version: i64, actor: &str) -> Delivery {
         actor: actor.to_owned(),
         ..Default::default()
     };
-    Delivery { bytes: prost::Message::encode_to_vec(&event), event }
+    Delivery {
+        bytes: prost::Message::encode_to_vec(&event),
+        event,
+    }
 }
 
 #[derive(sea_orm::FromQueryResult)]
@@ -59,7 +62,11 @@ struct Letter {
 }
 
 async fn amounts(database: &Database) -> Vec<(String, i64)> {
-    let things: Vec<Thing> = database.reader().list("SELECT id, amount FROM things ORDER BY id", vec![]).await.unwrap();
+    let things: Vec<Thing> = database
+        .reader()
+        .list("SELECT id, amount FROM things ORDER BY id", vec![])
+        .await
+        .unwrap();
     things.into_iter().map(|thing| (thing.id, thing.amount)).collect()
 }
 
@@ -68,7 +75,9 @@ async fn an_event_delivered_many_times_and_at_once_has_one_effect() {
     for engine in Engine::BOTH {
         let (database, _folder) = database(engine).await;
         let inbox = std::sync::Arc::new(Inbox::new(database.clone(), Adding));
-        let batch: Vec<Delivery> = (1..=20).flat_map(|version| [event("a", version, ""), event("b", version, "")]).collect();
+        let batch: Vec<Delivery> = (1..=20)
+            .flat_map(|version| [event("a", version, ""), event("b", version, "")])
+            .collect();
         let consumers = (0..4).map(|_| {
             let (inbox, batch) = (inbox.clone(), batch.clone());
             tokio::spawn(async move { inbox.consume(&batch).await })
@@ -76,7 +85,11 @@ async fn an_event_delivered_many_times_and_at_once_has_one_effect() {
         for consumer in consumers.collect::<Vec<_>>() {
             consumer.await.unwrap().unwrap();
         }
-        assert_eq!(amounts(&database).await, [("a".to_owned(), 20), ("b".to_owned(), 20)], "{engine:?}");
+        assert_eq!(
+            amounts(&database).await,
+            [("a".to_owned(), 20), ("b".to_owned(), 20)],
+            "{engine:?}"
+        );
     }
 }
 
@@ -89,9 +102,19 @@ async fn a_poisonous_event_is_kept_its_followers_wait_and_others_go_on() {
         inbox.consume(&batch).await.unwrap();
         inbox.consume(&[event("a", 3, "")]).await.unwrap();
         assert_eq!(amounts(&database).await, [("b".to_owned(), 1)], "{engine:?}");
-        let letters: Vec<Letter> =
-            database.reader().list("SELECT event_id, state FROM dead_letters ORDER BY sequence", vec![]).await.unwrap();
-        let told: Vec<_> = letters.iter().map(|letter| (letter.event_id.as_str(), letter.state.as_str())).collect();
-        assert_eq!(told, [("a-1", "DEAD"), ("a-2", "WAITING"), ("a-3", "WAITING")], "{engine:?}");
+        let letters: Vec<Letter> = database
+            .reader()
+            .list("SELECT event_id, state FROM dead_letters ORDER BY sequence", vec![])
+            .await
+            .unwrap();
+        let told: Vec<_> = letters
+            .iter()
+            .map(|letter| (letter.event_id.as_str(), letter.state.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [("a-1", "DEAD"), ("a-2", "WAITING"), ("a-3", "WAITING")],
+            "{engine:?}"
+        );
     }
 }

@@ -23,7 +23,9 @@ async fn database(engine: Engine) -> (Database, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let location = engine.location(&folder, "things").await;
     let signer = Signer::new(vec![7; 32], None);
-    let database = Database::open("things", &location, TABLES, Clock::default(), signer).await.unwrap();
+    let database = Database::open("things", &location, TABLES, Clock::default(), signer)
+        .await
+        .unwrap();
     (database, folder)
 }
 

@@ -30,8 +30,18 @@ impl Consumer for Memory {
 
     async fn consume(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
         for delivery in deliveries {
-            *self.times.lock().unwrap().entry(delivery.event.event_id.clone()).or_default() += 1;
-            self.versions.lock().unwrap().entry(delivery.event.subject.clone()).or_default().push(delivery.event.version);
+            *self
+                .times
+                .lock()
+                .unwrap()
+                .entry(delivery.event.event_id.clone())
+                .or_default() += 1;
+            self.versions
+                .lock()
+                .unwrap()
+                .entry(delivery.event.subject.clone())
+                .or_default()
+                .push(delivery.event.version);
         }
         Ok(())
     }
@@ -51,7 +61,10 @@ async fn change(database: &Database, id: &str) {
 async fn create(database: &Database, things: usize) {
     let transaction = database.begin_write(&context(database)).await.unwrap();
     for thing in 0..things {
-        transaction.run("INSERT INTO things VALUES ($1, 0, 0)", values![thing.to_string()]).await.unwrap();
+        transaction
+            .run("INSERT INTO things VALUES ($1, 0, 0)", values![thing.to_string()])
+            .await
+            .unwrap();
     }
     transaction.commit_quietly().await.unwrap();
 }
@@ -84,7 +97,10 @@ async fn two_relays_give_every_event_once_and_in_order() {
         for relay in relays {
             relay.await.unwrap();
         }
-        assert!(memory.times.lock().unwrap().values().all(|times| *times == 1), "{engine:?}: an event came twice");
+        assert!(
+            memory.times.lock().unwrap().values().all(|times| *times == 1),
+            "{engine:?}: an event came twice"
+        );
         for (subject, versions) in &*memory.versions.lock().unwrap() {
             assert!(versions.is_sorted(), "{engine:?}: {subject} out of order: {versions:?}");
         }
@@ -112,7 +128,13 @@ async fn a_row_that_commits_after_a_later_one_is_not_lost() {
             fact: Some(fact()),
             ..Default::default()
         };
-        first.run(sql, values![event.event_id.as_str(), round, prost::Message::encode_to_vec(&event)]).await.unwrap();
+        first
+            .run(
+                sql,
+                values![event.event_id.as_str(), round, prost::Message::encode_to_vec(&event)],
+            )
+            .await
+            .unwrap();
         change(&database, "1").await;
         first.commit_quietly().await.unwrap();
     }

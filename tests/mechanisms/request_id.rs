@@ -12,13 +12,30 @@ use crate::{context, database};
 
 async fn add(database: Database, context: Context, liked: bool) -> Result<LikeProductResponse, Failure> {
     let transaction = database.begin_write(&context).await?;
-    transaction.run("INSERT INTO things VALUES ($1, 1, 0)", values![Uuid::now_v7().to_string()]).await?;
-    transaction.commit(LikeProductResponse { liked, revision: String::new() }).await
+    transaction
+        .run(
+            "INSERT INTO things VALUES ($1, 1, 0)",
+            values![Uuid::now_v7().to_string()],
+        )
+        .await?;
+    transaction
+        .commit(LikeProductResponse {
+            liked,
+            revision: String::new(),
+        })
+        .await
 }
 
 fn with_key(database: &Database, request_id: Uuid, fingerprint: u8) -> Context {
-    let key = IdempotencyKey { method: "/things/Add".to_owned(), request_id, fingerprint: vec![fingerprint] };
-    Context { idempotency: Some(key), ..context(database) }
+    let key = IdempotencyKey {
+        method: "/things/Add".to_owned(),
+        request_id,
+        fingerprint: vec![fingerprint],
+    };
+    Context {
+        idempotency: Some(key),
+        ..context(database)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,8 +64,12 @@ async fn another_wish_under_a_used_id_is_refused() {
     for engine in Engine::BOTH {
         let (database, _folder) = database(engine).await;
         let request_id = Uuid::now_v7();
-        add(database.clone(), with_key(&database, request_id, 1), true).await.unwrap();
-        let failure = add(database.clone(), with_key(&database, request_id, 2), true).await.unwrap_err();
+        add(database.clone(), with_key(&database, request_id, 1), true)
+            .await
+            .unwrap();
+        let failure = add(database.clone(), with_key(&database, request_id, 2), true)
+            .await
+            .unwrap_err();
         assert_eq!(failure.reason().as_deref(), Some("REQUEST_ID_REUSED"), "{engine:?}");
     }
 }

@@ -156,10 +156,16 @@ async fn an_order_that_was_cut_off_goes_on_after_a_restart(engine: Engine) {
     let request = with_request_id(point_order(&[("a", 1)], 1_000));
     shop.shop().tables().catalog.close().await;
     let delayed = shop.buyer("mina").place(request.clone()).await.unwrap_err();
-    assert_eq!((delayed.code(), reason(&delayed).as_str()), (Code::Unavailable, "CHECKOUT_DELAYED"));
+    assert_eq!(
+        (delayed.code(), reason(&delayed).as_str()),
+        (Code::Unavailable, "CHECKOUT_DELAYED")
+    );
     assert!(delayed.get_details_retry_info().is_some());
     let waiting = shop.buyer("mina").place(request.clone()).await.unwrap_err();
-    assert_eq!((waiting.code(), reason(&waiting).as_str()), (Code::Aborted, "REQUEST_IN_PROGRESS"));
+    assert_eq!(
+        (waiting.code(), reason(&waiting).as_str()),
+        (Code::Aborted, "REQUEST_IN_PROGRESS")
+    );
     shop.restart().await;
     shop.at_rest().await;
     let placed = shop.buyer("mina").place(request).await.unwrap();

@@ -6,7 +6,7 @@ use kit::server::REQUEST_BYTES_MAX;
 use proto::catalog::v1::LikeProductRequest;
 use proto::readmodel::v1::{GetProductRequest, ListProductsRequest};
 use support::client::card_order;
-use support::{TestShop, reason, story};
+use support::{reason, story};
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proto::order::v1::{CancelOrderRequest, OrderState, PayOrderRequest, PlaceOrderRequest, PreviewOrderRequest};
 use support::client::{card_order, point_order};
 use support::shop::{PATIENCE, money};
-use support::{Buyer, TestShop, reason, story};
+use support::{Buyer, reason, story};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -15,8 +15,17 @@ type Seen = proto::readmodel::v1::OrderState;
 async fn reaches(buyer: &Buyer, order_id: &str, state: Seen) {
     let patience = Instant::now() + PATIENCE;
     loop {
-        let seen = buyer.orders_seen().get_order(proto::readmodel::v1::GetOrderRequest { order_id: order_id.to_owned(), ..Default::default() }).await;
-        let seen = seen.ok().and_then(|answer| answer.into_inner().order).map(|order| order.state());
+        let seen = buyer
+            .orders_seen()
+            .get_order(proto::readmodel::v1::GetOrderRequest {
+                order_id: order_id.to_owned(),
+                ..Default::default()
+            })
+            .await;
+        let seen = seen
+            .ok()
+            .and_then(|answer| answer.into_inner().order)
+            .map(|order| order.state());
         if seen == Some(state) {
             return;
         }
@@ -26,11 +35,18 @@ async fn reaches(buyer: &Buyer, order_id: &str, state: Seen) {
 }
 
 fn pay(order_id: &str, card_token: &str) -> PayOrderRequest {
-    PayOrderRequest { order_id: order_id.to_owned(), card_token: card_token.to_owned(), ..Default::default() }
+    PayOrderRequest {
+        order_id: order_id.to_owned(),
+        card_token: card_token.to_owned(),
+        ..Default::default()
+    }
 }
 
 fn cancel(order_id: &str) -> CancelOrderRequest {
-    CancelOrderRequest { order_id: order_id.to_owned(), ..Default::default() }
+    CancelOrderRequest {
+        order_id: order_id.to_owned(),
+        ..Default::default()
+    }
 }
 
 story! {

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use support::client::{card_order, point_order};
-use support::{TestShop, reason, story};
+use support::{reason, story};
 use uuid::Uuid;
 
 use proto::order::v1::{LineToOrder, OrderState, PlaceOrderRequest};

@@ -29,7 +29,11 @@ pub struct Buyer {
 
 impl Buyer {
     pub fn new(shop: &Connected, name: &str) -> Self {
-        Self { name: name.to_owned(), client: shop.as_customer(name), service: shop.as_service() }
+        Self {
+            name: name.to_owned(),
+            client: shop.as_customer(name),
+            service: shop.as_service(),
+        }
     }
 
     pub fn orders(&self) -> OrderServiceClient<Client> {
@@ -82,12 +86,17 @@ impl Buyer {
     /// A request that a service makes for this user.
     pub fn for_me<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
-        request.metadata_mut().insert("x-on-behalf-of", self.name.parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("x-on-behalf-of", self.name.parse().unwrap());
         request
     }
 
     pub async fn issue(&self, campaign: &str) -> Result<Coupon, Status> {
-        let request = IssueCouponRequest { campaign_id: campaign.to_owned(), ..Default::default() };
+        let request = IssueCouponRequest {
+            campaign_id: campaign.to_owned(),
+            ..Default::default()
+        };
         Ok(self.coupons().issue_coupon(request).await?.into_inner().coupon.unwrap())
     }
 
@@ -97,26 +106,45 @@ impl Buyer {
 
     /// The order as the read model shows it once it holds all the events of `revision`.
     pub async fn see(&self, order_id: &str, revision: &str) -> proto::readmodel::v1::GetOrderResponse {
-        let request = GetOrderRequest { order_id: order_id.to_owned(), revision: revision.to_owned() };
+        let request = GetOrderRequest {
+            order_id: order_id.to_owned(),
+            revision: revision.to_owned(),
+        };
         self.orders_seen().get_order(request).await.unwrap().into_inner()
     }
 }
 
 /// An order of these lines, paid by the card that always approves.
 pub fn card_order(lines: &[(&str, i64)]) -> PlaceOrderRequest {
-    PlaceOrderRequest { lines: lines_of(lines), card_token: "test-approve".to_owned(), ..Default::default() }
+    PlaceOrderRequest {
+        lines: lines_of(lines),
+        card_token: "test-approve".to_owned(),
+        ..Default::default()
+    }
 }
 
 /// An order of these lines, paid by points.
 pub fn point_order(lines: &[(&str, i64)], points: i64) -> PlaceOrderRequest {
-    PlaceOrderRequest { lines: lines_of(lines), points: Some(money(points)), ..Default::default() }
+    PlaceOrderRequest {
+        lines: lines_of(lines),
+        points: Some(money(points)),
+        ..Default::default()
+    }
 }
 
 fn lines_of(lines: &[(&str, i64)]) -> Vec<LineToOrder> {
-    lines.iter().map(|(product_id, quantity)| LineToOrder { product_id: (*product_id).to_owned(), quantity: *quantity }).collect()
+    lines
+        .iter()
+        .map(|(product_id, quantity)| LineToOrder {
+            product_id: (*product_id).to_owned(),
+            quantity: *quantity,
+        })
+        .collect()
 }
 
 /// The stable reason in an error's details.
 pub fn reason(status: &Status) -> String {
-    status.get_details_error_info().map_or_else(|| format!("{status:?}"), |info| info.reason)
+    status
+        .get_details_error_info()
+        .map_or_else(|| format!("{status:?}"), |info| info.reason)
 }

@@ -32,7 +32,10 @@ pub async fn new_database() -> String {
     let server = server();
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
     let maintenance = sea_orm::Database::connect(format!("{server}/postgres")).await.unwrap();
-    maintenance.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    maintenance
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
     maintenance.close().await.unwrap();
     format!("{server}/{name}")
 }
@@ -45,7 +48,11 @@ fn server() -> &'static str {
 /// Starts PostgreSQL under a shell that waits for our end of a pipe to close, however this process ends.
 fn start() -> String {
     let binaries = binaries();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let script = format!(
         r#"set -eu
         folder=$(mktemp -d)
@@ -56,18 +63,34 @@ fn start() -> String {
         server=$!
         read -r _ || true"#
     );
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"));
-    let mut command = if root { Command::new("runuser") } else { Command::new("bash") };
+    let root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.starts_with(b"0\n"));
+    let mut command = if root {
+        Command::new("runuser")
+    } else {
+        Command::new("bash")
+    };
     if root {
         command.args(["-u", "postgres", "--", "bash"]);
     }
-    let mut child = command.args(["-c", &script]).current_dir("/tmp").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = command
+        .args(["-c", &script])
+        .current_dir("/tmp")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     // the pipe stays open as long as this process lives
     std::mem::forget(child.stdin.take());
 
     let patience = Instant::now() + Duration::from_secs(60);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(child.try_wait().unwrap().is_none(), "PostgreSQL ended at its start ({binaries})");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "PostgreSQL ended at its start ({binaries})"
+        );
         assert!(Instant::now() < patience, "PostgreSQL did not start within 60 s");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -77,6 +100,10 @@ fn start() -> String {
 fn binaries() -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/postgres-bin");
     let output = Command::new(script).output().unwrap();
-    assert!(output.status.success(), "no PostgreSQL 14 or newer: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "no PostgreSQL 14 or newer: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

@@ -1,13 +1,17 @@
 //! What the suites share: the engines, a shop of its own for every test, and its clients.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test that cannot be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test that cannot be set up has failed"
+)]
 
-//pub mod client;
+pub mod client;
 pub mod engine;
-//pub mod shop;
+pub mod shop;
 
-//pub use client::{Buyer, reason};
+pub use client::{Buyer, reason};
 pub use engine::Engine;
-//pub use shop::TestShop;
+pub use shop::TestShop;
 
 /// Declares a story that runs on both engines, each with a shop of its own: `sqlite` and `postgres` in a module.
 #[macro_export]

@@ -54,15 +54,26 @@ impl TestShop {
         change(&mut config);
         let clock = Clock::default();
         let shop = Shop::start(&config, clock.clone()).await.unwrap();
-        let connected = Connected::open(Some(&format!("http://{}", shop.address)), &config).await.unwrap();
-        Self { engine, clock, config, connected, shop: Some(shop), _folder: folder }
+        let connected = Connected::open(Some(&format!("http://{}", shop.address)), &config)
+            .await
+            .unwrap();
+        Self {
+            engine,
+            clock,
+            config,
+            connected,
+            shop: Some(shop),
+            _folder: folder,
+        }
     }
 
     /// Stops the shop and starts it again on the same data.
     pub async fn restart(&mut self) {
         self.shop.take().unwrap().stop().await;
         let shop = Shop::start(&self.config, self.clock.clone()).await.unwrap();
-        self.connected = Connected::open(Some(&format!("http://{}", shop.address)), &self.config).await.unwrap();
+        self.connected = Connected::open(Some(&format!("http://{}", shop.address)), &self.config)
+            .await
+            .unwrap();
         self.shop = Some(shop);
     }
 
@@ -80,10 +91,23 @@ impl TestShop {
 
     /// Registers products by id, price in minor units and pieces, all of brand `house`.
     pub async fn stock(&self, products: &[(&str, i64, i64)]) {
-        let rows: Vec<ImportRow> = products.iter().map(|(id, price, stock)| row(id, *price, *stock)).collect();
-        let messages: Vec<_> = rows.chunks(500).map(|rows| ImportProductsRequest { rows: rows.to_vec(), ..Default::default() }).collect();
+        let rows: Vec<ImportRow> = products
+            .iter()
+            .map(|(id, price, stock)| row(id, *price, *stock))
+            .collect();
+        let messages: Vec<_> = rows
+            .chunks(500)
+            .map(|rows| ImportProductsRequest {
+                rows: rows.to_vec(),
+                ..Default::default()
+            })
+            .collect();
         let client = &mut ProductServiceClient::new(self.connected.as_admin());
-        let response = client.import_products(tokio_stream::iter(messages)).await.unwrap().into_inner();
+        let response = client
+            .import_products(tokio_stream::iter(messages))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(response.refused, 0, "{:?}", response.refusals);
     }
 
@@ -105,14 +129,22 @@ impl TestShop {
             ..Default::default()
         };
         change(&mut request);
-        CampaignServiceClient::new(self.connected.as_admin()).open_campaign(request).await.unwrap();
+        CampaignServiceClient::new(self.connected.as_admin())
+            .open_campaign(request)
+            .await
+            .unwrap();
     }
 
     /// Waits until every invariant of the ledger holds, which includes that nothing is under way.
     pub async fn at_rest(&self) {
         let patience = Instant::now() + PATIENCE;
         loop {
-            let broken: Vec<_> = ledger::check(&self.connected).await.unwrap().into_iter().filter(|invariant| !invariant.holds).collect();
+            let broken: Vec<_> = ledger::check(&self.connected)
+                .await
+                .unwrap()
+                .into_iter()
+                .filter(|invariant| !invariant.holds)
+                .collect();
             if broken.is_empty() {
                 return;
             }
@@ -130,7 +162,10 @@ impl TestShop {
 
 /// An amount in the shop's currency.
 pub fn money(minor_units: i64) -> Money {
-    Money { currency_code: "USD".to_owned(), minor_units }
+    Money {
+        currency_code: "USD".to_owned(),
+        minor_units,
+    }
 }
 
 fn row(id: &str, price: i64, stock: i64) -> ImportRow {

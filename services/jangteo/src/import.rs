@@ -198,7 +198,9 @@ fn weeks_to_shift(folder: &Path, now: Timestamp) -> anyhow::Result<i64> {
 
 fn midnight(date: Date, weeks: i64) -> anyhow::Result<prost_types::Timestamp> {
     let shifted = date.checked_add(Span::new().try_weeks(weeks)?)?;
-    Ok(kit::clock::to_proto(shifted.to_zoned_datetime(TimeZone::UTC)?.timestamp()))
+    Ok(kit::clock::to_proto(
+        shifted.to_zoned_datetime(TimeZone::UTC)?.timestamp(),
+    ))
 }
 
 /// A bar on standard error while a person is looking; nothing otherwise.

@@ -107,12 +107,8 @@ impl Shop {
             calls_in_flight_max: server::CALLS_IN_FLIGHT_MAX,
         };
         let services = services();
-        let (operations, health) = server::operations(&services.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        let routes = Routes::from(
-            server::stack(inner.routes(), &stack)
-                .into_axum_router()
-                .merge(operations.into_axum_router()),
-        );
+        let health = server::operations(&mut inner, &services).await?;
+        let routes = server::stack(inner.routes(), &stack);
         let served = server::serve(listener, routes, health, services, stop.clone());
         tasks.spawn(async move {
             if let Err(error) = served.await {

@@ -15,7 +15,7 @@ refusals! {
         Negative { minor_units: i64 } => InvalidArgument "AMOUNT_NEGATIVE",
             en "an amount cannot be below zero, got {minor_units}",
             ko "금액은 0보다 작을 수 없습니다: {minor_units}",
-        /// A sum or a product of amounts does not fit into 63 bits.
+        /// A sum or a multiple of amounts does not fit into 63 bits.
         Overflow {} => InvalidArgument "AMOUNT_OVERFLOW",
             en "the sum of the amounts is too large",
             ko "금액의 합이 너무 큽니다",

@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tonic::service::Routes;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
@@ -63,15 +63,15 @@ pub fn stack(services: Routes, settings: &Settings) -> Routes {
     Routes::from(router)
 }
 
-/// Health and reflection, and what they report through.
+/// Adds health and reflection; returns what health is reported through.
 ///
 /// # Errors
 /// When the descriptors cannot be read, which is a fault of the build.
-pub async fn operations(services: &[&str]) -> anyhow::Result<(Routes, HealthReporter)> {
+pub async fn operations(routes: &mut RoutesBuilder, services: &[String]) -> anyhow::Result<HealthReporter> {
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in services {
         health
-            .set_service_status(*service, tonic_health::ServingStatus::Serving)
+            .set_service_status(service, tonic_health::ServingStatus::Serving)
             .await;
     }
     let reflection = || {
@@ -80,12 +80,11 @@ pub async fn operations(services: &[&str]) -> anyhow::Result<(Routes, HealthRepo
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let mut routes = Routes::builder();
     routes
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok((routes.routes(), health))
+    Ok(health)
 }
 
 /// Serves until told to stop, then lets running calls end within [`DRAIN`].

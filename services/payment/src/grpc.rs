@@ -15,11 +15,11 @@ use crate::payment::refund_payment::refund_payment;
 use crate::payment::request_payment::request_payment;
 use crate::payment::sync_payment::sync_payment;
 use crate::point::charge_points::charge_points;
+use crate::point::hold_points::hold_points;
+use crate::point::preview_points::preview_points;
 use crate::point::refund_points::refund_points;
 use crate::point::release_points::release_points;
 use crate::point::settle_points::settle_points;
-use crate::point::hold_points::hold_points;
-use crate::point::preview_points::preview_points;
 
 #[async_trait]
 impl PointService for Payments {
