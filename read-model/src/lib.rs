@@ -31,7 +31,7 @@ pub const MIGRATIONS: &[Migration] = kit::migrations!(
 );
 
 /// Every reason with which queries refuse.
-pub const REASONS: &[&[Reason]] = &[queries::QueryRefusal::REASONS, waiting::ViewRefusal::REASONS];
+pub const REASONS: &[&[Reason]] = &[queries::NotFound::REASONS, waiting::ViewRefusal::REASONS];
 
 /// The read model; clones share it.
 #[derive(Clone, Debug)]

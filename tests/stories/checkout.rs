@@ -105,7 +105,7 @@ story! {
         shop.stock(&[("a", 1_000, 5)]).await;
         let mina = shop.buyer("mina");
         let order = mina.place(PlaceOrderRequest { card_token: "no-such-card".to_owned(), ..card_order(&[("a", 1)]) }).await.unwrap();
-        let ended = becomes(&mina, &order, |order| !order.payment_open).await;
+        let ended = becomes(&mina, &order, |order| order.attempt == 1 && !order.payment_open).await;
         assert_eq!((ended.attempt, ended.payment_reason.as_str()), (1, "CARD_TOKEN_NOT_FOUND"));
         mina.orders().pay_order(pay(&order, "test-approve")).await.unwrap();
         let paid = becomes(&mina, &order, |order| order.paid_at.is_some()).await;
@@ -139,7 +139,7 @@ story! {
         shop.stock(&[("a", 1_000, 5)]).await;
         let mina = shop.buyer("mina");
         let order = mina.place(PlaceOrderRequest { card_token: "test-limit".to_owned(), ..card_order(&[("a", 1)]) }).await.unwrap();
-        becomes(&mina, &order, |order| !order.payment_open).await;
+        becomes(&mina, &order, |order| order.attempt == 1 && !order.payment_open).await;
         shop.clock.advance(Duration::from_secs(15 * 60));
         becomes(&mina, &order, |order| order.ended_at.is_some()).await;
         let late = mina.orders().pay_order(pay(&order, "test-approve")).await.unwrap_err();

@@ -45,6 +45,7 @@ fn server() -> &'static str {
     SERVER.get_or_init(start)
 }
 
+#[expect(clippy::zombie_processes, reason = "it ends with this process, and not before")]
 /// Starts PostgreSQL under a shell that waits for our end of a pipe to close, however this process ends.
 fn start() -> String {
     let binaries = binaries();

@@ -8,7 +8,7 @@ use kit::page_token::page_size;
 use kit::refusal::Failure;
 use proto::readmodel::v1::*;
 
-use super::QueryRefusal;
+use super::NotFound;
 use crate::ReadModel;
 use crate::projections::coupons::{self, Row, Which};
 use crate::projections::{campaigns, product_listing};
@@ -92,7 +92,7 @@ pub(crate) async fn list_campaigns(
                 .remove(product_id);
             Some(
                 known
-                    .ok_or_else(|| QueryRefusal::ProductNotFound {
+                    .ok_or_else(|| NotFound::Product {
                         product_id: product_id.to_owned(),
                     })?
                     .product

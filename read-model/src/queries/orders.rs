@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::QueryRefusal;
+use super::NotFound;
 use crate::ReadModel;
 use crate::journal;
 use crate::projections::orders::{self, Filter};
@@ -86,7 +86,7 @@ impl ReadModel {
         let user_id = context.user()?;
         let row = orders::find(self.database.reader(), self.generation(), order_id).await?;
         let row = row.filter(|row| row.user_id == user_id);
-        row.ok_or_else(|| QueryRefusal::OrderNotFound {
+        row.ok_or_else(|| NotFound::Order {
             order_id: order_id.to_owned(),
         })?
         .detail()

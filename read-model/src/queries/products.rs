@@ -10,7 +10,7 @@ use kit::refusal::Failure;
 use proto::event::v1::ProductStatus as Told;
 use proto::readmodel::v1::*;
 
-use super::QueryRefusal;
+use super::NotFound;
 use crate::ReadModel;
 use crate::projections::brands;
 use crate::projections::product_listing::{self, Known, Listed, Order, Question};
@@ -90,7 +90,7 @@ pub(crate) async fn get_product(
         .await_revision(&context, &request.revision, &[LISTING, POPULARITY, BRANDS])
         .await?;
     let product = state.details(&[&request.product_id]).await?.pop();
-    let product = product.ok_or(QueryRefusal::ProductNotFound {
+    let product = product.ok_or(NotFound::Product {
         product_id: request.product_id,
     })?;
     Ok(GetProductResponse { product: Some(product) })
@@ -214,7 +214,7 @@ pub(crate) async fn get_brand(
     let row = brands::find(state.database.reader(), state.generation(), &[&request.brand_id])
         .await?
         .pop();
-    let row = row.ok_or(QueryRefusal::BrandNotFound {
+    let row = row.ok_or(NotFound::Brand {
         brand_id: request.brand_id,
     })?;
     Ok(GetBrandResponse {

@@ -23,8 +23,11 @@ pub(crate) async fn restore_coupon(
     let coupon = store::lock(&transaction, &coupon_id, context.user()?).await?;
     let earlier = store::find_redemption(&transaction, &coupon_id, &order_id).await?;
     let given_back_before = earlier == Some(Redemption::Restored);
-    if !given_back_before {
-        store::restore_redemption(&transaction, &coupon_id, &order_id).await?;
+    match &coupon {
+        Some(_) if given_back_before => {}
+        Some(_) => store::restore_redemption(&transaction, &coupon_id, &order_id).await?,
+        // nobody gives back what another user's order has
+        None => store::insert_tombstone(&transaction, &coupon_id, &order_id).await?,
     }
     match coupon {
         // undoing what never happened succeeds, also for a coupon that does not exist for this user

@@ -132,6 +132,18 @@ pub(super) async fn restore_redemption(
     Ok(())
 }
 
+/// Keeps an order from a coupon that is not its user's; a redemption that is there stays as it is.
+pub(super) async fn insert_tombstone(
+    transaction: &WriteTransaction,
+    coupon_id: &str,
+    order_id: &str,
+) -> Result<(), Failure> {
+    let sql = "INSERT INTO redemptions (coupon_id, order_id, state, discount) VALUES ($1, $2, 'RESTORED', 0) \
+        ON CONFLICT (coupon_id, order_id) DO NOTHING";
+    transaction.run(sql, values![coupon_id, order_id]).await?;
+    Ok(())
+}
+
 impl From<Row> for Coupon {
     fn from(row: Row) -> Self {
         Self {

@@ -228,7 +228,6 @@ async fn issue(shop: &Connected, household: &str, campaign: &str) -> anyhow::Res
     let request = IssueCouponRequest {
         campaign_id: campaign.to_owned(),
         request_id: Uuid::now_v7().to_string(),
-        ..Default::default()
     };
     let answer = persistently(|| async {
         CouponServiceClient::new(shop.as_customer(household))
