@@ -10,7 +10,7 @@ use proto::coupon::v1::{
 };
 use support::client::Buyer;
 use support::shop::money;
-use support::{reason, story};
+use support::{TestShop, reason, story};
 use tonic::Status;
 
 /// The coupon service as the checkout calls it.
