@@ -27,6 +27,10 @@ pub(super) async fn keep(mut request: Request, next: Next) -> Response {
     let Some(deadline) = Instant::now().checked_add(timeout) else {
         return next.run(request).await;
     };
+    // timers are coarse: a handler that is faster than they are must not answer what nobody waits for
+    if deadline <= Instant::now() {
+        return super::turned_away(RequestFault::DeadlineExceeded {}.into(), &headers);
+    }
     request.extensions_mut().insert(Deadline(deadline));
     match tokio::time::timeout_at(deadline.into(), next.run(request)).await {
         Ok(response) => response,
