@@ -1,8 +1,11 @@
 //! Every story, through gRPC, on both engines. A story ends at rest, with every invariant of the ledger checked.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod catalogue;
 mod checkout;
 mod coupons;
 mod limits;
 mod orders;
+mod products;
 mod scarcity;
+mod stock;

@@ -16,18 +16,19 @@ use crate::brand::update_brand::update_brand;
 use crate::like::like_product::like_product;
 use crate::like::like_product::unlike_product;
 use crate::product::change_price::change_price;
+use crate::product::import_products::{add, import_products};
 use crate::product::register_product::register_product;
 use crate::product::set_status::discontinue_product;
 use crate::product::set_status::hide_product;
 use crate::product::set_status::show_product;
 use crate::product::update_product::update_product;
+use crate::reservation::commit_stock::commit_stock;
+use crate::reservation::release_stock::release_stock;
+use crate::reservation::reserve_stock::reserve_stock;
+use crate::reservation::return_stock::return_stock;
 use crate::stock::adjust_stock::adjust_stock;
-use crate::stock::commit_stock::commit_stock;
 use crate::stock::preview_stock::preview_stock;
-use crate::stock::release_stock::release_stock;
-use crate::stock::reserve_stock::reserve_stock;
 use crate::stock::restock::restock;
-use crate::stock::return_stock::return_stock;
 
 #[async_trait]
 impl ProductService for Catalog {
@@ -91,7 +92,16 @@ impl ProductService for Catalog {
         &self,
         request: Request<Streaming<ImportProductsRequest>>,
     ) -> Result<Response<ImportProductsResponse>, Status> {
-        self.import_message_by_message(request).await
+        let (mut metadata, extensions, mut messages) = request.into_parts();
+        // it would name every message alike; each has a request id of its own
+        metadata.remove("idempotency-key");
+        let mut imported = ImportProductsResponse::default();
+        while let Some(message) = messages.message().await? {
+            let message = Request::from_parts(metadata.clone(), extensions.clone(), message);
+            let applied = edge::command(message, self.clone(), import_products).await?;
+            add(&mut imported, applied.into_inner());
+        }
+        Ok(Response::new(imported))
     }
 }
 

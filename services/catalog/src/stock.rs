@@ -1,18 +1,18 @@
-//! The rules of stock: what is on hand, what orders hold, and what each may do next.
+//! The rules of stock: what is on hand, what orders hold, what is sold.
 
 pub(crate) mod adjust_stock;
-pub(crate) mod commit_stock;
 pub(crate) mod preview_stock;
-pub(crate) mod release_stock;
-pub(crate) mod reserve_stock;
 pub(crate) mod restock;
-pub(crate) mod return_stock;
 pub(crate) mod store;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use kit::refusals;
+use proto::catalog::v1::StockLine;
 use proto::event::v1::{StockCause, StockLevelChanged};
+
+/// Pieces of one product that may be put on hand.
+const ON_HAND_PIECES_MAX: i64 = 10_000_000_000;
 
 refusals! {
     /// Why a rule of stock said no.
@@ -21,34 +21,10 @@ refusals! {
         Insufficient { product_id: String, requested: i64, available: i64 } => FailedPrecondition "STOCK_INSUFFICIENT",
             en "product {product_id} has {available} on hand, {requested} were asked for",
             ko "상품 {product_id} 의 재고는 {available}개로, 요청한 {requested}개보다 적습니다",
-        /// A level would not fit into 63 bits.
-        Overflow { product_id: String } => InvalidArgument "STOCK_OVERFLOW",
+        /// There would be more pieces of a product than a shop may have.
+        Overflow { product_id: String } => FailedPrecondition "STOCK_OVERFLOW",
             en "the stock of product {product_id} would become too large",
             ko "상품 {product_id} 의 재고가 너무 커집니다",
-        /// The order has no reservation.
-        ReservationNotFound { order_id: String } => NotFound "RESERVATION_NOT_FOUND",
-            en "order {order_id} has reserved nothing",
-            ko "주문 {order_id} 의 재고 예약이 없습니다",
-        /// The order has reserved other lines.
-        ReservationDiffers { order_id: String } => AlreadyExists "RESERVATION_DIFFERS",
-            en "order {order_id} has reserved other lines",
-            ko "주문 {order_id} 은(는) 다른 상품을 예약했습니다",
-        /// The order's reservation was given back, perhaps before it was made.
-        ReservationReleased { order_id: String } => FailedPrecondition "RESERVATION_RELEASED",
-            en "the reservation of order {order_id} was released",
-            ko "주문 {order_id} 의 재고 예약이 해제되었습니다",
-        /// The order's reservation was sold.
-        ReservationCommitted { order_id: String } => FailedPrecondition "RESERVATION_COMMITTED",
-            en "the reservation of order {order_id} was sold",
-            ko "주문 {order_id} 의 재고는 이미 판매되었습니다",
-        /// The order's reservation is not sold, so nothing can come back.
-        ReservationNotCommitted { order_id: String } => FailedPrecondition "RESERVATION_NOT_COMMITTED",
-            en "the reservation of order {order_id} was not sold",
-            ko "주문 {order_id} 의 재고는 판매되지 않았습니다",
-        /// What the order bought has come back.
-        ReservationReturned { order_id: String } => FailedPrecondition "RESERVATION_RETURNED",
-            en "what order {order_id} bought was returned",
-            ko "주문 {order_id} 의 상품은 반품되었습니다",
     }
 }
 
@@ -64,16 +40,7 @@ pub(crate) struct Level {
     pub version: i64,
 }
 
-/// Where a reservation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReservationState {
-    Reserved,
-    Committed,
-    Released,
-    Returned,
-}
-
-/// What an order asks of its reservation.
+/// What an order wants done with the pieces it reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Commit,
@@ -101,7 +68,11 @@ impl Level {
             product_id: self.product_id.clone(),
         };
         let received = self.received.checked_add(quantity).ok_or_else(overflow)?;
-        self.on_hand = self.on_hand.checked_add(quantity).ok_or_else(overflow)?;
+        let on_hand = self.on_hand.checked_add(quantity).ok_or_else(overflow)?;
+        if on_hand > ON_HAND_PIECES_MAX {
+            return Err(overflow());
+        }
+        self.on_hand = on_hand;
         self.received = received;
         self.version += 1;
         Ok(())
@@ -173,46 +144,20 @@ impl Level {
     }
 }
 
-impl ReservationState {
-    /// Where a wish leads; `None` if it is so already.
-    pub fn after(self, wish: Wish, order_id: &str) -> Result<Option<Self>, StockRefusal> {
-        let order_id = order_id.to_owned();
-        match (wish, self) {
-            (Wish::Commit, Self::Reserved) => Ok(Some(Self::Committed)),
-            (Wish::Release, Self::Reserved) => Ok(Some(Self::Released)),
-            (Wish::Return, Self::Committed) => Ok(Some(Self::Returned)),
-            (Wish::Commit, Self::Committed) | (Wish::Release, Self::Released) | (Wish::Return, Self::Returned) => {
-                Ok(None)
-            }
-            (Wish::Return, Self::Reserved) => Err(StockRefusal::ReservationNotCommitted { order_id }),
-            (_, Self::Released) => Err(StockRefusal::ReservationReleased { order_id }),
-            (_, Self::Committed) => Err(StockRefusal::ReservationCommitted { order_id }),
-            (_, Self::Returned) => Err(StockRefusal::ReservationReturned { order_id }),
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Reserved => "RESERVED",
-            Self::Committed => "COMMITTED",
-            Self::Released => "RELEASED",
-            Self::Returned => "RETURNED",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Reserved, Self::Committed, Self::Released, Self::Returned]
-            .into_iter()
-            .find(|state| state.name() == name)
-    }
-}
-
-/// One quantity a product: lines that name a product twice are added up. The map is also the order of locking.
-pub(crate) fn merge(lines: impl IntoIterator<Item = (String, i64)>) -> Result<BTreeMap<String, i64>, StockRefusal> {
-    let mut merged = BTreeMap::new();
-    for (product_id, quantity) in lines {
-        let sum: &mut i64 = merged.entry(product_id.clone()).or_default();
-        *sum = sum.checked_add(quantity).ok_or(StockRefusal::Overflow { product_id })?;
+/// One line a product, in the order asked: lines that name a product twice are added up.
+pub(crate) fn merge(lines: Vec<StockLine>) -> Result<Vec<StockLine>, StockRefusal> {
+    let mut merged: Vec<StockLine> = Vec::with_capacity(lines.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for line in lines {
+        let place = *places.entry(line.product_id.clone()).or_insert(merged.len());
+        let Some(first) = merged.get_mut(place) else {
+            merged.push(line);
+            continue;
+        };
+        let sum = first.quantity.checked_add(line.quantity);
+        first.quantity = sum.ok_or(StockRefusal::Overflow {
+            product_id: line.product_id,
+        })?;
     }
     Ok(merged)
 }
@@ -263,28 +208,22 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_do_not_fit_are_refused() {
-        assert!(level(i64::MAX).restock(1).is_err());
-        assert!(merge([("a".to_owned(), i64::MAX), ("a".to_owned(), 1)]).is_err());
+    fn more_than_a_shop_may_have_is_refused_and_changes_nothing() {
+        let mut stock = level(ON_HAND_PIECES_MAX);
+        let full = stock.clone();
+        assert!(stock.restock(1).is_err());
+        assert!(stock.restock(i64::MAX).is_err());
+        assert_eq!(stock, full);
     }
 
     #[test]
-    fn a_reservation_goes_one_way_and_a_repeated_wish_is_already_so() {
-        use ReservationState::{Committed, Released, Reserved, Returned};
-        let allowed = [
-            (Wish::Commit, Reserved, Committed),
-            (Wish::Release, Reserved, Released),
-            (Wish::Return, Committed, Returned),
-        ];
-        for wish in [Wish::Commit, Wish::Release, Wish::Return] {
-            for state in [Reserved, Committed, Released, Returned] {
-                let next = state.after(wish, "o");
-                match allowed.iter().find(|(allowed, _, _)| *allowed == wish) {
-                    Some((_, from, to)) if *from == state => assert_eq!(next, Ok(Some(*to))),
-                    Some((_, _, to)) if *to == state => assert_eq!(next, Ok(None)),
-                    _ => assert!(next.is_err(), "{wish:?} {state:?}"),
-                }
-            }
-        }
+    fn lines_of_one_product_are_added_up_in_the_order_asked() {
+        let line = |product_id: &str, quantity| StockLine {
+            product_id: product_id.to_owned(),
+            quantity,
+        };
+        let merged = merge(vec![line("b", 1), line("a", 2), line("b", 3)]);
+        assert_eq!(merged, Ok(vec![line("b", 4), line("a", 2)]));
+        assert!(merge(vec![line("a", i64::MAX), line("a", 1)]).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! A command walks `edge` → the service's verb → [`database::WriteTransaction`] → [`outbox`]; an event walks
 //! [`outbox::Relay`] → [`bus`] → [`inbox`] or the journal of the read model.
 
+pub mod breaker;
 pub mod bus;
 pub mod caller;
 pub mod clock;

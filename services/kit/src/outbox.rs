@@ -9,6 +9,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
 use crate::clock::to_proto;
+use crate::context::Context;
 use crate::database::{Sql, WriteTransaction, tuples};
 use crate::refusal::Failure;
 use crate::values;
@@ -22,8 +23,8 @@ pub const SCHEMA_VERSION: i32 = 1;
 
 /// Buckets of subjects on PostgreSQL; a relay holds a lease on each that it works on.
 const BUCKETS: i64 = 16;
-/// Rows in one INSERT, far below what either engine allows.
-const ROWS_PER_STATEMENT_MAX: usize = 500;
+/// Rows in one INSERT; SQLite finds the place of a named value in time that grows with their number.
+const ROWS_PER_STATEMENT_MAX: usize = 100;
 
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -35,7 +36,7 @@ pub(crate) struct Told {
 ///
 /// The row is written at the commit, after the row lock of the aggregate, so that sequence rises with version.
 pub fn append(transaction: &WriteTransaction, subject: &str, version: i64, fact: Fact) {
-    append_at(transaction, subject, version, transaction.context().now, fact);
+    tell(transaction, transaction.context(), subject, version, None, fact);
 }
 
 /// As [`append`], for a fact of another moment than the command's.
@@ -46,13 +47,36 @@ pub fn append_at(
     occurred_at: jiff::Timestamp,
     fact: Fact,
 ) {
-    let context = transaction.context();
+    tell(
+        transaction,
+        transaction.context(),
+        subject,
+        version,
+        Some(occurred_at),
+        fact,
+    );
+}
+
+/// As [`append`], for one of several commands that share the transaction: the event has that command's circumstances.
+/// Returns the event's id, for the revision of that command's answer.
+pub fn append_for(transaction: &WriteTransaction, context: &Context, subject: &str, version: i64, fact: Fact) -> Uuid {
+    tell(transaction, context, subject, version, None, fact)
+}
+
+fn tell(
+    transaction: &WriteTransaction,
+    context: &Context,
+    subject: &str,
+    version: i64,
+    occurred_at: Option<jiff::Timestamp>,
+    fact: Fact,
+) -> Uuid {
     let event_id = Uuid::now_v7();
     let event = Event {
         event_id: event_id.to_string(),
         r#type: fact.name().to_owned(),
         schema_version: SCHEMA_VERSION,
-        occurred_at: Some(to_proto(occurred_at)),
+        occurred_at: Some(to_proto(occurred_at.unwrap_or(context.now))),
         recorded_at: Some(to_proto(context.now)),
         source: transaction.database().owner().to_owned(),
         subject: subject.to_owned(),
@@ -65,6 +89,7 @@ pub fn append_at(
         fact: Some(fact),
     };
     transaction.tell(Told { event_id, event });
+    event_id
 }
 
 pub(crate) async fn write(transaction: &WriteTransaction, told: Vec<Told>) -> Result<(), Failure> {
@@ -99,7 +124,11 @@ struct Id {
     id: String,
 }
 
-pub(crate) async fn last_event_of(connection: &impl ConnectionTrait, subject: &str) -> Result<Option<Uuid>, Failure> {
+/// The id of the last event of an aggregate, for a command that found nothing to change.
+///
+/// # Errors
+/// A database failure.
+pub async fn last_event_of(connection: &impl ConnectionTrait, subject: &str) -> Result<Option<Uuid>, Failure> {
     let sql = "SELECT id FROM outbox WHERE aggregateid = $1 ORDER BY version DESC LIMIT 1";
     let row: Option<Id> = connection.find(sql, values![subject]).await?;
     Ok(row.and_then(|row| row.id.parse().ok()))

@@ -1,7 +1,7 @@
 //! Money: points by double entry, sealed cards, and payments through a gateway that may say anything or nothing.
 //!
-//! Owns the tables `point_accounts`, `point_holds`, `point_fundings`, `point_entries`, `card_tokens`, `payments`,
-//! `payment_journal` and `refunds`. Reacts to no facts of others.
+//! Owns the tables `point_accounts`, `point_entries`, `point_holds`, `card_tokens`, `payments`, `payment_journal` and
+//! `refunds`. Reacts to no facts of others.
 
 mod callbacks;
 mod card;
@@ -21,10 +21,13 @@ use proto::payment::v1::card_service_server::CardServiceServer;
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use proto::payment::v1::point_service_server::PointServiceServer;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 
-use card::Vault;
-use card_gateway::{CardGateway, HttpGateway};
+use card::{CardNumber, Vault};
+use card_gateway::{HttpGateway, Line};
+
+pub use payment::Pace;
 
 /// The schema of this owner.
 pub const MIGRATIONS: &[Migration] = kit::migrations!(
@@ -37,6 +40,7 @@ pub const REASONS: &[&[Reason]] = &[
     point::PointRefusal::REASONS,
     card::CardRefusal::REASONS,
     payment::PaymentRefusal::REASONS,
+    payment::PaymentEnd::REASONS,
 ];
 
 /// What can be set.
@@ -46,7 +50,7 @@ pub struct Settings {
     pub gateway_url: String,
     /// Where our callback port is, as the gateway reaches it.
     pub callback_url: String,
-    /// The part of the callback path that nobody can guess.
+    /// The part of the callback path that nobody can guess; the same for every process of the service.
     pub callback_secret: String,
     /// Keys that card numbers are sealed with: the first seals, all open.
     pub card_keys: Vec<[u8; 32]>,
@@ -56,18 +60,14 @@ pub struct Settings {
     pub connect_within: Duration,
     /// Time for one answer of the gateway.
     pub answer_within: Duration,
-    /// Calls to the gateway at once.
+    /// Calls to the gateway at once; further payments wait as rows.
     pub calls_max: usize,
-    /// POSTs of one attempt.
-    pub posts_max: i32,
-    /// Before the second POST; doubled before each further one.
-    pub post_pause: Duration,
-    /// From a POST to the first look-up, where no callback came before.
-    pub first_look: Duration,
-    /// Between look-ups in the first hour.
-    pub look_every: Duration,
-    /// How long after the last POST an absence in the gateway's book is proof.
-    pub proven_after: Duration,
+    /// Payments that wait for the gateway; further ones are refused.
+    pub queue_max: i64,
+    /// How often and how long the gateway is asked.
+    pub pace: Pace,
+    /// When it is left alone.
+    pub breaker: kit::breaker::Settings,
 }
 
 impl Settings {
@@ -83,18 +83,17 @@ impl Settings {
             connect_within: Duration::from_secs(1),
             answer_within: Duration::from_secs(3),
             calls_max: 30,
-            posts_max: 3,
-            post_pause: Duration::from_millis(500),
-            first_look: Duration::from_secs(10),
-            look_every: Duration::from_secs(15),
-            proven_after: Duration::from_secs(30),
+            queue_max: 10_000,
+            pace: Pace::default(),
+            breaker: kit::breaker::Settings::default(),
         }
     }
 }
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Settings({}, …)", self.gateway_url)
+        // without the secrets
+        write!(formatter, "Settings({}, {:?})", self.gateway_url, self.pace)
     }
 }
 
@@ -103,7 +102,7 @@ impl std::fmt::Debug for Settings {
 pub struct Payments {
     database: Database,
     currency: Currency,
-    gateway: Arc<dyn CardGateway>,
+    line: Arc<Line>,
     vault: Vault,
     settings: Arc<Settings>,
     wake: Arc<Notify>,
@@ -113,24 +112,27 @@ impl Payments {
     /// The service on its own tables, for a shop of one currency.
     ///
     /// # Errors
-    /// When no HTTP client can be made.
+    /// When there is no key to seal cards with, or no HTTP client can be made.
     pub fn new(database: Database, currency: Currency, settings: Settings) -> anyhow::Result<Self> {
-        let callback = format!("{}/callbacks/{}", settings.callback_url, settings.callback_secret);
         let gateway = HttpGateway::new(
             settings.gateway_url.clone(),
-            callback,
+            format!("{}/callbacks/{}", settings.callback_url, settings.callback_secret),
             settings.connect_within,
             settings.answer_within,
         )?;
-        let vault = Vault::new(settings.card_keys.clone());
-        let (settings, wake) = (Arc::new(settings), Arc::default());
+        let line = Arc::new(Line::new(
+            Box::new(gateway),
+            settings.calls_max,
+            settings.breaker.clone(),
+        ));
+        let vault = Vault::new(&settings.card_keys)?;
         Ok(Self {
             database,
             currency,
-            gateway: Arc::new(gateway),
+            line,
             vault,
-            settings,
-            wake,
+            settings: Arc::new(settings),
+            wake: Arc::default(),
         })
     }
 
@@ -140,5 +142,14 @@ impl Payments {
             .add_service(PointServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(CardServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PaymentServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
+    }
+
+    /// Drives payments until told to stop, then waits a few seconds for open calls.
+    pub fn run(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        self.clone().drive(stop)
+    }
+
+    fn test_card(&self, token: &str) -> Option<CardNumber> {
+        CardNumber::of_test_card(token).filter(|_| self.settings.test_cards)
     }
 }

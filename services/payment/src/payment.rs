@@ -1,22 +1,23 @@
-//! The rules of a payment attempt: what the gateway's words make of it, and what may still be asked.
+//! The rules of a payment attempt: how it stands, what an order may still ask of it, and what is shown of it.
 
 pub(crate) mod close_attempt;
-pub(crate) mod driver;
+mod drive_payment;
+mod gateway_rules;
 pub(crate) mod refund_payment;
 pub(crate) mod request_payment;
+mod return_money;
 pub(crate) mod store;
 pub(crate) mod sync_payment;
-
-use std::time::Duration;
 
 use jiff::Timestamp;
 use kit::clock::to_proto;
 use kit::money::Currency;
 use kit::refusals;
-use proto::event::v1::PaymentSnapshot;
+use proto::event::v1 as event;
+use proto::event::v1::event::Fact;
 use proto::payment::v1 as contract;
 
-use crate::card_gateway::{Standing, Transaction};
+pub use gateway_rules::Pace;
 
 refusals! {
     /// Why a rule of payments said no.
@@ -25,7 +26,11 @@ refusals! {
         NotFound { order_id: String, attempt: i32 } => NotFound "PAYMENT_NOT_FOUND",
             en "order {order_id} has no attempt {attempt}",
             ko "주문 {order_id} 의 결제 시도 {attempt} 을(를) 찾을 수 없습니다",
-        /// The attempt was closed before it was requested.
+        /// Nothing is no amount to take or to give back.
+        AmountZero {} => InvalidArgument "PAYMENT_AMOUNT_ZERO",
+            en "the amount must be 1 or more",
+            ko "금액은 1 이상이어야 합니다",
+        /// The order has given the attempt up.
         Closed { order_id: String, attempt: i32 } => FailedPrecondition "PAYMENT_CLOSED",
             en "attempt {attempt} of order {order_id} was closed",
             ko "주문 {order_id} 의 결제 시도 {attempt} 은(는) 취소되었습니다",
@@ -33,18 +38,52 @@ refusals! {
         Differs { order_id: String, attempt: i32 } => AlreadyExists "PAYMENT_DIFFERS",
             en "attempt {attempt} of order {order_id} was requested differently",
             ko "주문 {order_id} 의 결제 시도 {attempt} 의 내용이 다릅니다",
+        /// Too many payments wait for the gateway.
+        QueueFull { waiting: i64 } => ResourceExhausted "PAYMENT_QUEUE_FULL",
+            en "{waiting} payments wait for the gateway already, try again later",
+            ko "결제 대기 건수({waiting})가 너무 많습니다. 잠시 후 다시 시도해 주세요", retry 5_000,
         /// The attempt took no money.
         NotCaptured { order_id: String, attempt: i32 } => FailedPrecondition "PAYMENT_NOT_CAPTURED",
             en "attempt {attempt} of order {order_id} took no money",
             ko "주문 {order_id} 의 결제 시도 {attempt} 은(는) 승인되지 않았습니다",
         /// More would go back than was taken.
-        RefundExceedsCapture { requested: i64, refundable: i64 } => FailedPrecondition "REFUND_EXCEEDS_CAPTURE",
-            en "{requested} were to be refunded, {refundable} can be",
-            ko "환불 요청액 {requested} 이(가) 환불 가능액 {refundable} 을(를) 초과합니다",
-        /// The refund was made of another amount.
+        RefundExceedsCapture { captured: i64, refunded: i64 } => FailedPrecondition "REFUND_EXCEEDS_CAPTURE",
+            en "{captured} were taken and {refunded} of it are refunded or promised",
+            ko "승인 금액은 {captured}, 환불되었거나 예정된 금액은 {refunded} 입니다",
+        /// The refund was asked for with another amount.
         RefundDiffers { refund_id: String } => AlreadyExists "REFUND_DIFFERS",
-            en "refund {refund_id} is of another amount or attempt",
-            ko "환불 {refund_id} 의 내용이 다릅니다",
+            en "refund {refund_id} is of another amount",
+            ko "환불 {refund_id} 의 금액이 다릅니다",
+        /// The gateway does not answer.
+        GatewayUnavailable {} => Unavailable "GATEWAY_UNAVAILABLE",
+            en "the payment gateway does not answer",
+            ko "결제 게이트웨이가 응답하지 않습니다", retry 10_000,
+    }
+}
+
+refusals! {
+    /// Why an attempt ended without paying, as its `reason`; no call is refused with these.
+    pub enum PaymentEnd {
+        /// The card's limit does not allow it.
+        LimitExceeded {} => FailedPrecondition "PAYMENT_LIMIT_EXCEEDED",
+            en "the card's limit is exceeded",
+            ko "카드 한도를 초과했습니다",
+        /// The card is not valid.
+        CardInvalid {} => FailedPrecondition "PAYMENT_CARD_INVALID",
+            en "the card is not valid",
+            ko "유효하지 않은 카드입니다",
+        /// The gateway said no for a reason of its own.
+        Declined {} => FailedPrecondition "PAYMENT_DECLINED",
+            en "the payment was declined",
+            ko "결제가 거절되었습니다",
+        /// It is proven that the gateway took nothing.
+        NotCharged {} => Unavailable "PAYMENT_NOT_CHARGED",
+            en "the gateway took no payment",
+            ko "결제가 처리되지 않았습니다",
+        /// The gateway took another amount than was asked for.
+        AmountConflict {} => Internal "PAYMENT_AMOUNT_CONFLICT",
+            en "another amount was taken; it goes back",
+            ko "다른 금액이 승인되어 환불됩니다",
     }
 }
 
@@ -65,189 +104,200 @@ pub(crate) enum State {
     Closed,
 }
 
-const NAMES: [(State, &str, contract::PaymentState); 12] = [
-    (State::Queued, "QUEUED", contract::PaymentState::Queued),
-    (State::Requested, "REQUESTED", contract::PaymentState::Requested),
-    (State::Pending, "PENDING", contract::PaymentState::Pending),
-    (State::Unknown, "UNKNOWN", contract::PaymentState::Unknown),
-    (State::Captured, "CAPTURED", contract::PaymentState::Captured),
-    (State::Declined, "DECLINED", contract::PaymentState::Declined),
-    (State::NotCharged, "NOT_CHARGED", contract::PaymentState::NotCharged),
-    (State::Conflicted, "CONFLICTED", contract::PaymentState::Conflicted),
-    (State::Refunding, "REFUNDING", contract::PaymentState::Refunding),
-    (
-        State::PartiallyRefunded,
-        "PARTIALLY_REFUNDED",
-        contract::PaymentState::PartiallyRefunded,
-    ),
-    (State::Refunded, "REFUNDED", contract::PaymentState::Refunded),
-    (State::Closed, "CLOSED", contract::PaymentState::Closed),
-];
-
-/// One attempt to take money for an order; the order numbers its attempts.
+/// One attempt to take money for an order; the order numbers its attempts. Amounts are minor units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Payment {
-    pub order_id: String,
-    pub attempt: i32,
-    pub user_id: String,
-    pub amount: i64,
-    pub card_token: String,
-    pub last_four: String,
-    pub state: State,
-    pub reason: String,
-    pub captured: i64,
-    pub refunded: i64,
-    pub transaction_key: String,
-    pub posts: i32,
-    pub last_post_at: Timestamp,
-    pub version: i64,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub looks: i32,
+    pub(crate) order_id: String,
+    pub(crate) attempt: i32,
+    pub(crate) user_id: String,
+    pub(crate) amount: i64,
+    pub(crate) card_token: String,
+    pub(crate) last_four: String,
+    pub(crate) state: State,
+    pub(crate) reason: String,
+    pub(crate) captured: i64,
+    pub(crate) refunded: i64,
+    /// The transaction that captured; empty before.
+    pub(crate) transaction_key: String,
+    /// POSTs, each counted before its first byte.
+    pub(crate) posts: i32,
+    pub(crate) last_post_at: Option<Timestamp>,
+    /// The last POST stored nothing, as the gateway says.
+    pub(crate) repeatable: bool,
+    /// No POST may follow.
+    pub(crate) closed: bool,
+    /// Since when a cancellation is without an answer.
+    pub(crate) cancelling_since: Option<Timestamp>,
+    pub(crate) version: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// When the driver goes on; `None`: nothing is open.
+    pub(crate) next_at: Option<Timestamp>,
 }
 
-/// What the gateway's book says of an attempt whose outcome is open.
+/// Money that was promised to go back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Money was taken by this transaction.
-    Captured(Transaction),
-    /// Money was taken, but not this amount.
-    Conflicted(Transaction),
-    /// Every POST is accounted for, and all were declined.
-    Declined { reason: String },
-    /// No POST ever arrived.
-    NotCharged,
-    /// The gateway works on it.
-    Pending,
-    /// Not proven yet.
-    Open,
+pub(crate) struct Refund {
+    pub(crate) refund_id: String,
+    /// Minor units.
+    pub(crate) amount: i64,
+    pub(crate) why: String,
+    pub(crate) done: bool,
 }
 
 impl State {
-    pub fn name(self) -> &'static str {
-        NAMES[self as usize].1
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        NAMES
-            .iter()
-            .find(|(_, known, _)| *known == name)
-            .map(|(state, _, _)| *state)
-    }
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Queued,
+        Self::Requested,
+        Self::Pending,
+        Self::Unknown,
+        Self::Captured,
+        Self::Declined,
+        Self::NotCharged,
+        Self::Conflicted,
+        Self::Refunding,
+        Self::PartiallyRefunded,
+        Self::Refunded,
+        Self::Closed,
+    ];
 
     /// Whether it is still open if money is taken.
-    pub fn is_open(self) -> bool {
+    pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::Queued | Self::Requested | Self::Pending | Self::Unknown)
     }
 
-    /// Whether money was taken for the order, even if it has gone back.
-    pub fn has_captured(self) -> bool {
+    /// Whether money was taken that pays the order, even if it has gone back.
+    pub(crate) fn has_captured(self) -> bool {
         matches!(
             self,
             Self::Captured | Self::Refunding | Self::PartiallyRefunded | Self::Refunded
         )
     }
+
+    fn shown(self) -> contract::PaymentState {
+        match self {
+            Self::Queued => contract::PaymentState::Queued,
+            Self::Requested => contract::PaymentState::Requested,
+            Self::Pending => contract::PaymentState::Pending,
+            Self::Unknown => contract::PaymentState::Unknown,
+            Self::Captured => contract::PaymentState::Captured,
+            Self::Declined => contract::PaymentState::Declined,
+            Self::NotCharged => contract::PaymentState::NotCharged,
+            Self::Conflicted => contract::PaymentState::Conflicted,
+            Self::Refunding => contract::PaymentState::Refunding,
+            Self::PartiallyRefunded => contract::PaymentState::PartiallyRefunded,
+            Self::Refunded => contract::PaymentState::Refunded,
+            Self::Closed => contract::PaymentState::Closed,
+        }
+    }
 }
 
 impl Payment {
-    /// An attempt of which nothing is known but how it stands.
-    pub fn new(state: State, now: Timestamp) -> Self {
+    /// An attempt of an order that waits for its turn at the gateway.
+    pub(crate) fn queued(order_id: String, attempt: i32, user_id: String, amount: i64, now: Timestamp) -> Self {
         Self {
-            order_id: String::new(),
-            attempt: 0,
-            user_id: String::new(),
-            amount: 0,
+            order_id,
+            attempt,
+            user_id,
+            amount,
             card_token: String::new(),
             last_four: String::new(),
-            state,
+            state: State::Queued,
             reason: String::new(),
             captured: 0,
             refunded: 0,
             transaction_key: String::new(),
             posts: 0,
-            last_post_at: Timestamp::UNIX_EPOCH,
+            last_post_at: None,
+            repeatable: false,
+            closed: false,
+            cancelling_since: None,
             version: 1,
             created_at: now,
             updated_at: now,
-            looks: 0,
+            next_at: Some(now),
+        }
+    }
+
+    /// What refuses a request that is still on its way.
+    pub(crate) fn tombstone(order_id: String, attempt: i32, user_id: String, now: Timestamp) -> Self {
+        let queued = Self::queued(order_id, attempt, user_id, 0, now);
+        Self {
+            state: State::Closed,
+            closed: true,
+            next_at: None,
+            ..queued
         }
     }
 
     /// The id of this attempt at the gateway.
-    pub fn gateway_id(&self) -> String {
+    pub(crate) fn gateway_id(&self) -> String {
         format!("{}.{}", self.order_id, self.attempt)
     }
 
-    /// The subject of its events.
-    pub fn subject(&self) -> String {
+    /// The subject of its facts.
+    pub(crate) fn subject(&self) -> String {
         format!("payment/{}", self.gateway_id())
     }
 
-    /// What the book, asked at `asked_at`, says. An absence is proof only if the last POST is so long ago that it would be in it.
-    pub fn judge(&self, book: &[Transaction], asked_at: Timestamp, proven_after: Duration) -> Verdict {
-        if let Some(taken) = book
-            .iter()
-            .find(|transaction| transaction.standing == Standing::Success)
-        {
-            let taken = taken.clone();
-            return if taken.amount == self.amount {
-                Verdict::Captured(taken)
+    /// Asks for the same attempt once more; `Ok` means already so.
+    pub(crate) fn request_again(&self, user_id: &str, amount: i64, card_token: &str) -> Result<(), PaymentRefusal> {
+        let (order_id, attempt) = (self.order_id.clone(), self.attempt);
+        if self.closed {
+            return Err(PaymentRefusal::Closed { order_id, attempt });
+        }
+        let same = self.user_id == user_id && self.amount == amount && self.card_token == card_token;
+        if same {
+            Ok(())
+        } else {
+            Err(PaymentRefusal::Differs { order_id, attempt })
+        }
+    }
+
+    /// The order gives it up: nothing is sent any more, and what was not sent ends here.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        if self.state == State::Queued {
+            self.state = State::NotCharged;
+            "PAYMENT_CLOSED".clone_into(&mut self.reason);
+            self.next_at = None;
+        }
+    }
+
+    /// Promises a refund; `false` means promised before.
+    pub(crate) fn promise(
+        &mut self,
+        refund: &Refund,
+        refunds: &[Refund],
+        now: Timestamp,
+    ) -> Result<bool, PaymentRefusal> {
+        if let Some(earlier) = refunds.iter().find(|earlier| earlier.refund_id == refund.refund_id) {
+            let refund_id = refund.refund_id.clone();
+            let same = earlier.amount == refund.amount;
+            return if same {
+                Ok(false)
             } else {
-                Verdict::Conflicted(taken)
+                Err(PaymentRefusal::RefundDiffers { refund_id })
             };
         }
-        if book.iter().any(|transaction| transaction.standing == Standing::Pending) {
-            return Verdict::Pending;
-        }
-        let accounted_for = self.accounts_for(book) || self.proven(asked_at, proven_after);
-        match book.last() {
-            Some(declined) if accounted_for => Verdict::Declined {
-                reason: declined.reason.clone(),
-            },
-            None if self.proven(asked_at, proven_after) => Verdict::NotCharged,
-            _ => Verdict::Open,
-        }
-    }
-
-    /// Whether an ended attempt must be looked up again, since a POST of it may still turn up in the book.
-    pub fn look_again(&self, book: &[Transaction], asked_at: Timestamp, proven_after: Duration) -> bool {
-        let pending = book.iter().any(|transaction| transaction.standing == Standing::Pending);
-        pending || !(self.accounts_for(book) || self.proven(asked_at, proven_after))
-    }
-
-    /// Money in the book that pays nothing, and what of it has not gone back.
-    pub fn surplus<'a>(&self, book: &'a [Transaction]) -> impl Iterator<Item = (&'a Transaction, i64)> {
-        let (paid_by, captured) = (self.transaction_key.clone(), self.state.has_captured());
-        let taken = book
-            .iter()
-            .filter(|transaction| transaction.standing == Standing::Success);
-        taken.filter_map(move |transaction| {
-            let pays = captured && transaction.transaction_key == paid_by;
-            let left = transaction.amount - transaction.cancelled;
-            (!pays && left > 0).then_some((transaction, left))
-        })
-    }
-
-    /// Refuses a refund of more than is left.
-    pub fn check_refund(&self, amount: i64, promised: i64) -> Result<(), PaymentRefusal> {
         if !self.state.has_captured() {
-            return Err(PaymentRefusal::NotCaptured {
-                order_id: self.order_id.clone(),
-                attempt: self.attempt,
-            });
+            let (order_id, attempt) = (self.order_id.clone(), self.attempt);
+            return Err(PaymentRefusal::NotCaptured { order_id, attempt });
         }
-        let refundable = self.captured - promised;
-        if amount > refundable {
+        let promised: i64 = refunds.iter().map(|refund| refund.amount).sum();
+        if refund.amount > self.captured - promised {
             return Err(PaymentRefusal::RefundExceedsCapture {
-                requested: amount,
-                refundable,
+                captured: self.captured,
+                refunded: promised,
             });
         }
-        Ok(())
+        self.state = State::Refunding;
+        self.next_at = Some(now);
+        Ok(true)
     }
 
-    /// Money has gone back.
-    pub fn refund(&mut self, amount: i64, others_due: bool) {
+    /// The money of a refund is back.
+    pub(crate) fn refund(&mut self, amount: i64, others_due: bool) {
         self.refunded += amount;
         self.state = match (self.refunded == self.captured, others_due) {
             (true, _) => State::Refunded,
@@ -256,34 +306,26 @@ impl Payment {
         };
     }
 
-    fn accounts_for(&self, book: &[Transaction]) -> bool {
-        i32::try_from(book.len()).is_ok_and(|transactions| transactions >= self.posts) && self.posts > 0
-    }
-
-    fn proven(&self, asked_at: Timestamp, after: Duration) -> bool {
-        self.posts == 0 || asked_at >= self.last_post_at + after
-    }
-
     /// As the contract shows it.
-    pub fn shown(&self, currency: &Currency) -> Option<contract::Payment> {
-        Some(contract::Payment {
+    pub(crate) fn shown(&self, currency: &Currency) -> contract::Payment {
+        contract::Payment {
             order_id: self.order_id.clone(),
             attempt: self.attempt,
             user_id: self.user_id.clone(),
             amount: Some(currency.money(self.amount)),
             captured: Some(currency.money(self.captured)),
             refunded: Some(currency.money(self.refunded)),
-            state: NAMES[self.state as usize].2.into(),
+            state: self.state.shown().into(),
             reason: self.reason.clone(),
             card_last_four: self.last_four.clone(),
             created_at: Some(to_proto(self.created_at)),
             updated_at: Some(to_proto(self.updated_at)),
-        })
+        }
     }
 
-    /// As events tell it.
-    pub fn told(&self, currency: &Currency) -> Option<PaymentSnapshot> {
-        Some(PaymentSnapshot {
+    /// As facts tell it.
+    pub(crate) fn told(&self, currency: &Currency) -> event::PaymentSnapshot {
+        event::PaymentSnapshot {
             order_id: self.order_id.clone(),
             attempt: self.attempt,
             user_id: self.user_id.clone(),
@@ -292,136 +334,24 @@ impl Payment {
             refunded: Some(currency.money(self.refunded)),
             reason: self.reason.clone(),
             card_last_four: self.last_four.clone(),
-        })
+        }
+    }
+
+    /// The fact of having come into its state; refunds have facts of their own, and some states tell nobody.
+    pub(crate) fn fact(&self, currency: &Currency) -> Option<Fact> {
+        let payment = Some(self.told(currency));
+        match self.state {
+            State::Queued => Some(Fact::PaymentRequested(event::PaymentRequested { payment })),
+            State::Pending => Some(Fact::PaymentPending(event::PaymentPending { payment })),
+            State::Captured => Some(Fact::PaymentCaptured(event::PaymentCaptured { payment })),
+            State::Declined => Some(Fact::PaymentDeclined(event::PaymentDeclined { payment })),
+            State::NotCharged => Some(Fact::PaymentNotCharged(event::PaymentNotCharged { payment })),
+            State::Conflicted => Some(Fact::PaymentConflicted(event::PaymentConflicted { payment })),
+            State::Closed => Some(Fact::PaymentClosed(event::PaymentClosed { payment })),
+            State::Requested | State::Unknown | State::Refunding | State::PartiallyRefunded | State::Refunded => None,
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PROVEN_AFTER: Duration = Duration::from_secs(30);
-
-    fn attempt(posts: i32) -> Payment {
-        Payment {
-            order_id: "order".to_owned(),
-            attempt: 1,
-            amount: 100,
-            posts,
-            ..Payment::new(State::Unknown, Timestamp::UNIX_EPOCH)
-        }
-    }
-
-    fn transaction(key: &str, standing: Standing, amount: i64) -> Transaction {
-        Transaction {
-            transaction_key: key.to_owned(),
-            standing,
-            reason: "limit".to_owned(),
-            amount,
-            cancelled: 0,
-        }
-    }
-
-    fn after(seconds: u64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn an_empty_answer_proves_nothing_before_the_thirty_seconds_are_over() {
-        assert_eq!(attempt(1).judge(&[], after(29), PROVEN_AFTER), Verdict::Open);
-        assert_eq!(attempt(1).judge(&[], after(30), PROVEN_AFTER), Verdict::NotCharged);
-    }
-
-    #[test]
-    fn declined_only_when_every_post_is_accounted_for() {
-        let failed = [transaction("a", Standing::Failed, 100)];
-        let declined = Verdict::Declined {
-            reason: "limit".to_owned(),
-        };
-        assert_eq!(attempt(1).judge(&failed, after(1), PROVEN_AFTER), declined);
-        assert_eq!(attempt(2).judge(&failed, after(1), PROVEN_AFTER), Verdict::Open);
-        assert_eq!(attempt(2).judge(&failed, after(30), PROVEN_AFTER), declined);
-    }
-
-    #[test]
-    fn nothing_is_proven_while_a_transaction_is_pending() {
-        let book = [
-            transaction("a", Standing::Failed, 100),
-            transaction("b", Standing::Pending, 100),
-        ];
-        assert_eq!(attempt(2).judge(&book, after(60), PROVEN_AFTER), Verdict::Pending);
-        assert!(attempt(2).look_again(&book, after(60), PROVEN_AFTER));
-    }
-
-    #[test]
-    fn a_wrong_amount_is_a_conflict_and_goes_back() {
-        let book = [transaction("a", Standing::Success, 99)];
-        assert_eq!(
-            attempt(1).judge(&book, after(1), PROVEN_AFTER),
-            Verdict::Conflicted(book[0].clone())
-        );
-        let conflicted = Payment {
-            state: State::Conflicted,
-            transaction_key: "a".to_owned(),
-            ..attempt(1)
-        };
-        assert_eq!(
-            conflicted.surplus(&book).map(|(_, left)| left).collect::<Vec<_>>(),
-            [99]
-        );
-    }
-
-    #[test]
-    fn of_two_captures_one_pays_and_the_other_goes_back_once() {
-        let mut book = [
-            transaction("a", Standing::Success, 100),
-            transaction("b", Standing::Success, 100),
-        ];
-        let captured = Payment {
-            state: State::Captured,
-            transaction_key: "a".to_owned(),
-            captured: 100,
-            ..attempt(2)
-        };
-        assert_eq!(
-            captured
-                .surplus(&book)
-                .map(|(surplus, left)| (surplus.transaction_key.as_str(), left))
-                .collect::<Vec<_>>(),
-            [("b", 100)]
-        );
-        book[1].cancelled = 100;
-        assert_eq!(captured.surplus(&book).count(), 0);
-    }
-
-    #[test]
-    fn an_attempt_posted_twice_is_looked_up_again_until_proven() {
-        let book = [transaction("a", Standing::Success, 100)];
-        assert!(attempt(2).look_again(&book, after(29), PROVEN_AFTER));
-        assert!(!attempt(2).look_again(&book, after(30), PROVEN_AFTER));
-        assert!(!attempt(1).look_again(&book, after(1), PROVEN_AFTER));
-    }
-
-    #[test]
-    fn refunds_never_exceed_the_capture() {
-        let mut captured = Payment {
-            state: State::Captured,
-            captured: 100,
-            ..attempt(1)
-        };
-        assert!(captured.check_refund(60, 0).is_ok());
-        assert!(captured.check_refund(60, 60).is_err());
-        captured.refund(60, false);
-        assert_eq!(captured.state, State::PartiallyRefunded);
-        captured.refund(40, false);
-        assert_eq!(captured.state, State::Refunded);
-        assert!(attempt(1).check_refund(1, 0).is_err());
-    }
-
-    #[test]
-    fn names_lead_back_to_what_they_name() {
-        for (state, name, _) in NAMES {
-            assert_eq!((State::from_name(name), state.name()), (Some(state), name));
-        }
-    }
-}
+mod tests;

@@ -2,11 +2,12 @@
 
 use kit::clock::from_microseconds;
 use kit::database::{Sql, WriteTransaction, placeholders, tuples};
-use kit::refusal::Failure;
+use kit::refusal::{Failure, Fault};
 use kit::{Value, values};
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, SqlErr};
 
-use super::{Brand, BrandRefusal};
+use super::Brand;
+use crate::ROWS_PER_STATEMENT_MAX;
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -41,42 +42,48 @@ pub(crate) async fn find(transaction: &WriteTransaction, brand_id: &str) -> Resu
     Ok(row.map(Brand::from))
 }
 
-/// The brands that have one of these ids or names.
-pub(crate) async fn like(transaction: &WriteTransaction, ids: &[&str], names: &[&str]) -> Result<Vec<Brand>, Failure> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM brands WHERE brand_id IN ({}) OR name IN ({})",
-        placeholders(1, ids.len()),
-        placeholders(ids.len() + 1, names.len())
-    );
-    let values = ids.iter().chain(names).map(|text| Value::from(*text));
-    let rows: Vec<Row> = transaction.list(&sql, values.collect()).await?;
-    Ok(rows.into_iter().map(Brand::from).collect())
+/// Those of the brands that exist, locked in the order of their ids.
+pub(crate) async fn lock(transaction: &WriteTransaction, ids: &[&str]) -> Result<Vec<Brand>, Failure> {
+    let mut brands = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(ROWS_PER_STATEMENT_MAX) {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM brands WHERE brand_id IN ({}) ORDER BY brand_id{}",
+            placeholders(1, ids.len()),
+            transaction.for_update()
+        );
+        let rows: Vec<Row> = transaction
+            .list(&sql, ids.iter().map(|id| Value::from(*id)).collect())
+            .await?;
+        brands.extend(rows.into_iter().map(Brand::from));
+    }
+    Ok(brands)
 }
 
 /// Stores new brands; an id or a name that is taken leaves its row out. Returns the ids that were stored.
 pub(crate) async fn insert(transaction: &WriteTransaction, brands: &[Brand]) -> Result<Vec<String>, Failure> {
-    if brands.is_empty() {
-        return Ok(Vec::new());
+    let mut stored = Vec::with_capacity(brands.len());
+    for brands in brands.chunks(ROWS_PER_STATEMENT_MAX) {
+        let sql = format!(
+            "INSERT INTO brands ({COLUMNS}) VALUES {} ON CONFLICT DO NOTHING RETURNING brand_id",
+            tuples(brands.len(), 5)
+        );
+        let values = brands.iter().flat_map(|brand| {
+            values![
+                brand.brand_id.as_str(),
+                brand.name.as_str(),
+                brand.version,
+                brand.created_at.as_microsecond(),
+                brand.updated_at.as_microsecond()
+            ]
+        });
+        let rows: Vec<Id> = transaction.list(&sql, values.collect()).await?;
+        stored.extend(rows.into_iter().map(|row| row.brand_id));
     }
-    let sql = format!(
-        "INSERT INTO brands ({COLUMNS}) VALUES {} ON CONFLICT DO NOTHING RETURNING brand_id",
-        tuples(brands.len(), 5)
-    );
-    let values = brands.iter().flat_map(|brand| {
-        values![
-            brand.brand_id.as_str(),
-            brand.name.as_str(),
-            brand.version,
-            brand.created_at.as_microsecond(),
-            brand.updated_at.as_microsecond()
-        ]
-    });
-    let rows: Vec<Id> = transaction.list(&sql, values.collect()).await?;
-    Ok(rows.into_iter().map(|row| row.brand_id).collect())
+    Ok(stored)
 }
 
-/// Saves a renamed brand that is locked.
-pub(crate) async fn save(transaction: &WriteTransaction, brand: &Brand) -> Result<(), Failure> {
+/// Saves a renamed brand that is locked; `false` if another has the name.
+pub(crate) async fn save(transaction: &WriteTransaction, brand: &Brand) -> Result<bool, Failure> {
     let sql = "UPDATE brands SET name = $2, version = $3, updated_at = $4
         WHERE brand_id = $1 AND NOT EXISTS (SELECT 1 FROM brands other WHERE other.name = $2)";
     let values = values![
@@ -85,13 +92,14 @@ pub(crate) async fn save(transaction: &WriteTransaction, brand: &Brand) -> Resul
         brand.version,
         brand.updated_at.as_microsecond()
     ];
-    if transaction.run(sql, values).await? == 0 {
-        return Err(BrandRefusal::NameTaken {
-            name: brand.name.clone(),
+    match transaction.run(sql, values).await {
+        Ok(changed) => Ok(changed == 1),
+        // somebody took the name since it was looked for, and on PostgreSQL this transaction is over
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+            Err(Fault::Contended {}.into())
         }
-        .into());
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }
 
 #[derive(FromQueryResult)]

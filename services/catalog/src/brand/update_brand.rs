@@ -21,7 +21,9 @@ pub(crate) async fn update_brand(
         brand_id: request.brand_id,
     })?;
     if brand.rename(request.name, &request.etag, context.now)? {
-        store::save(&transaction, &brand).await?;
+        if !store::save(&transaction, &brand).await? {
+            return Err(BrandRefusal::NameTaken { name: brand.name }.into());
+        }
         let told = BrandUpdated { brand: brand.told() };
         outbox::append(&transaction, &brand.subject(), brand.version, Fact::BrandUpdated(told));
     } else {

@@ -20,13 +20,14 @@ pub(crate) async fn like_product(
     request: LikeProductRequest,
 ) -> Result<LikeProductResponse, Failure> {
     let transaction = state.database.begin_write(&context).await?;
-    let product_id = request.product_id;
-    let product = products::list(&*transaction, &[&product_id]).await?.pop();
-    let product = product.ok_or_else(|| ProductRefusal::NotFound {
-        product_id: product_id.clone(),
-    })?;
-    product.status.check_on_sale(&product_id)?;
-    set(&transaction, &product_id, true).await?;
+    // first, so that liking twice is liking once whatever became of the product
+    if set(&transaction, &request.product_id, true).await? {
+        let product = products::list(&*transaction, &[&request.product_id]).await?.pop();
+        let product = product.ok_or(ProductRefusal::NotFound {
+            product_id: request.product_id,
+        })?;
+        product.status.check_on_sale(&product.product_id)?;
+    }
     transaction
         .commit(LikeProductResponse {
             liked: true,
@@ -41,12 +42,13 @@ pub(crate) async fn unlike_product(
     request: UnlikeProductRequest,
 ) -> Result<UnlikeProductResponse, Failure> {
     let transaction = state.database.begin_write(&context).await?;
-    let product_id = request.product_id;
-    // also of a product that is no longer shown
-    if products::list(&*transaction, &[&product_id]).await?.is_empty() {
-        return Err(ProductRefusal::NotFound { product_id }.into());
+    if !set(&transaction, &request.product_id, false).await? {
+        // nothing to take back, perhaps because there is no such product
+        let product_id = request.product_id;
+        if products::list(&*transaction, &[&product_id]).await?.is_empty() {
+            return Err(ProductRefusal::NotFound { product_id }.into());
+        }
     }
-    set(&transaction, &product_id, false).await?;
     transaction
         .commit(UnlikeProductResponse {
             liked: false,
@@ -60,8 +62,9 @@ struct Version {
     version: i64,
 }
 
-/// Changes the row only if it says otherwise, in one statement, so that twins at the same time change it once.
-async fn set(transaction: &WriteTransaction, product_id: &str, liked: bool) -> Result<(), Failure> {
+/// Changes the row only if it says otherwise, in one statement, so that twins at the same time change it once; `false`
+/// if it was so already.
+async fn set(transaction: &WriteTransaction, product_id: &str, liked: bool) -> Result<bool, Failure> {
     let user_id = transaction.context().user()?.to_owned();
     let subject = format!("like/{user_id}/{product_id}");
     let sql = if liked {
@@ -74,7 +77,8 @@ async fn set(transaction: &WriteTransaction, product_id: &str, liked: bool) -> R
     };
     let changed: Option<Version> = transaction.find(sql, values![user_id.as_str(), product_id]).await?;
     let Some(Version { version }) = changed else {
-        return transaction.mention(&subject).await;
+        transaction.mention(&subject).await?;
+        return Ok(false);
     };
     let at = Some(to_proto(transaction.context().now));
     let product_id = product_id.to_owned();
@@ -92,5 +96,5 @@ async fn set(transaction: &WriteTransaction, product_id: &str, liked: bool) -> R
         })
     };
     outbox::append(transaction, &subject, version, fact);
-    Ok(())
+    Ok(true)
 }

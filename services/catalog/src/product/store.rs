@@ -7,6 +7,7 @@ use kit::{Value, values};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Product, ProductRefusal, Status};
+use crate::ROWS_PER_STATEMENT_MAX;
 use crate::stock::{Level, store as stock};
 
 #[derive(FromQueryResult)]
@@ -47,14 +48,17 @@ const COLUMNS: &str =
 
 /// These products, as far as there are any.
 pub(crate) async fn list(connection: &impl ConnectionTrait, product_ids: &[&str]) -> Result<Vec<Product>, Failure> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM products WHERE product_id IN ({})",
-        placeholders(1, product_ids.len())
-    );
-    let rows: Vec<Row> = connection
-        .list(&sql, product_ids.iter().map(|id| Value::from(*id)).collect())
-        .await?;
-    Ok(rows.into_iter().map(Product::from).collect())
+    let mut products = Vec::with_capacity(product_ids.len());
+    for product_ids in product_ids.chunks(ROWS_PER_STATEMENT_MAX) {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM products WHERE product_id IN ({})",
+            placeholders(1, product_ids.len())
+        );
+        let values = product_ids.iter().map(|id| Value::from(*id)).collect();
+        let rows: Vec<Row> = connection.list(&sql, values).await?;
+        products.extend(rows.into_iter().map(Product::from));
+    }
+    Ok(products)
 }
 
 /// The product and its stock, whose lock holds both.
@@ -68,16 +72,16 @@ pub(crate) async fn lock(transaction: &WriteTransaction, product_id: &str) -> Re
 
 /// Stores new products; returns the ids of those that were not there.
 pub(crate) async fn insert(transaction: &WriteTransaction, products: &[Product]) -> Result<Vec<String>, Failure> {
-    if products.is_empty() {
-        return Ok(Vec::new());
+    let mut stored = Vec::with_capacity(products.len());
+    for products in products.chunks(ROWS_PER_STATEMENT_MAX) {
+        let sql = format!(
+            "INSERT INTO products ({COLUMNS}) VALUES {} ON CONFLICT DO NOTHING RETURNING product_id",
+            tuples(products.len(), 11)
+        );
+        let rows: Vec<Id> = transaction.list(&sql, products.iter().flat_map(row).collect()).await?;
+        stored.extend(rows.into_iter().map(|row| row.product_id));
     }
-    let sql = format!(
-        "INSERT INTO products ({COLUMNS}) VALUES {} ON CONFLICT DO NOTHING RETURNING product_id",
-        tuples(products.len(), 11)
-    );
-    let values = products.iter().flat_map(row);
-    let rows: Vec<Id> = transaction.list(&sql, values.collect()).await?;
-    Ok(rows.into_iter().map(|row| row.product_id).collect())
+    Ok(stored)
 }
 
 /// Saves a product that is locked.

@@ -2,6 +2,7 @@
 
 use kit::context::Context;
 use kit::database::WriteTransaction;
+use kit::edge::RequestFault;
 use kit::outbox;
 use kit::refusal::Failure;
 use proto::catalog::v1::{UpdateProductRequest, UpdateProductResponse};
@@ -26,8 +27,8 @@ pub(crate) async fn update_product(
     }
     // a product always has a name
     if mask.iter().any(|path| path == "name") && request.name.is_empty() {
-        return Err(ProductRefusal::FieldMaskInvalid {
-            path: "name".to_owned(),
+        return Err(RequestFault::FieldsInvalid {
+            fields: "name".to_owned(),
         }
         .into());
     }

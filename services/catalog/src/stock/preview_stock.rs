@@ -1,29 +1,30 @@
 //! PreviewStock: what ReserveStock would say now; changes nothing.
 
 use kit::context::Context;
-use kit::refusal::{Failure, Refusal};
-use proto::catalog::v1::{PreviewStockRequest, PreviewStockResponse, StockPreview};
+use kit::refusal::{Failure, Reason, Refusal};
+use proto::catalog::v1::{PreviewStockRequest, PreviewStockResponse, StockLine, StockPreview};
 
-use super::{merge, store};
+use super::{Level, merge, store};
 use crate::Catalog;
-use crate::product::{ProductRefusal, Status};
+use crate::product::{Product, ProductRefusal, store as products};
 
 pub(crate) async fn preview_stock(
     state: Catalog,
     _context: Context,
     request: PreviewStockRequest,
 ) -> Result<PreviewStockResponse, Failure> {
-    let wanted = merge(request.lines.into_iter().map(|line| (line.product_id, line.quantity)))?;
-    let ids: Vec<&str> = wanted.keys().map(String::as_str).collect();
-    let offers = store::offers(state.database.reader(), &ids).await?;
-    let lines = wanted.into_iter().map(|(product_id, quantity)| {
-        let Some(offer) = offers.iter().find(|offer| offer.product_id == product_id) else {
-            let refusal_reason = ProductRefusal::NotFound {
+    let wanted = merge(request.lines)?;
+    let ids: Vec<&str> = wanted.iter().map(|line| line.product_id.as_str()).collect();
+    let products = products::list(state.database.reader(), &ids).await?;
+    let levels = store::levels(state.database.reader(), &ids).await?;
+    let lines = wanted.into_iter().map(|StockLine { product_id, quantity }| {
+        let product = products.iter().find(|product| product.product_id == product_id);
+        let level = levels.iter().find(|level| level.product_id == product_id);
+        let Some((product, level)) = product.zip(level) else {
+            let refusal = ProductRefusal::NotFound {
                 product_id: product_id.clone(),
-            }
-            .reason()
-            .reason
-            .to_owned();
+            };
+            let refusal_reason = refusal.reason().reason.to_owned();
             return StockPreview {
                 product_id,
                 quantity,
@@ -31,21 +32,24 @@ pub(crate) async fn preview_stock(
                 ..StockPreview::default()
             };
         };
-        let on_sale = Status::from_name(&offer.status)
-            .check_on_sale(&product_id)
-            .map_err(|refusal| refusal.reason());
-        let refused = on_sale
-            .and_then(|()| offer.level().reserve(quantity).map_err(|refusal| refusal.reason()))
-            .err();
+        let refused = refused(product, level, quantity);
         StockPreview {
             product_id,
             quantity,
-            name: offer.name.clone(),
-            brand_id: offer.brand_id.clone(),
-            unit_price: Some(state.currency.money(offer.price)),
-            available: offer.on_hand,
-            refusal_reason: refused.map(|reason| reason.reason.to_owned()).unwrap_or_default(),
+            name: product.name.clone(),
+            brand_id: product.brand_id.clone(),
+            unit_price: Some(state.currency.money(product.price)),
+            available: level.on_hand,
+            refusal_reason: refused.map(|row| row.reason.to_owned()).unwrap_or_default(),
         }
     });
     Ok(PreviewStockResponse { lines: lines.collect() })
+}
+
+fn refused(product: &Product, level: &Level, quantity: i64) -> Option<&'static Reason> {
+    if let Err(refusal) = product.status.check_on_sale(&product.product_id) {
+        return Some(refusal.reason());
+    }
+    let refusal = level.clone().reserve(quantity).err()?;
+    Some(refusal.reason())
 }

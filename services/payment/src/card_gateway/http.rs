@@ -7,7 +7,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, CardGateway, Charge, Standing, Transaction};
+use super::{Answer, Cancellation, CardGateway, Charge, Decline, Standing, Transaction};
 
 /// The largest answer that is read.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -15,11 +15,17 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 const USER: &str = "jangteo";
 
 /// A gateway behind a base URL.
-#[derive(Debug)]
 pub(crate) struct HttpGateway {
     client: Client,
     base: String,
     callback_url: String,
+}
+
+impl std::fmt::Debug for HttpGateway {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the callback URL holds a secret
+        write!(formatter, "HttpGateway({})", self.base)
+    }
 }
 
 #[derive(Deserialize)]
@@ -29,7 +35,9 @@ struct Accepted {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct OfOrder {
+    order_id: String,
     transactions: Vec<Listed>,
 }
 
@@ -45,10 +53,17 @@ struct Listed {
 }
 
 impl HttpGateway {
-    pub fn new(base: String, callback_url: String, connect: Duration, request: Duration) -> anyhow::Result<Self> {
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub(crate) fn new(
+        base: String,
+        callback_url: String,
+        connect_within: Duration,
+        answer_within: Duration,
+    ) -> anyhow::Result<Self> {
         let client = Client::builder()
-            .connect_timeout(connect)
-            .timeout(request)
+            .connect_timeout(connect_within)
+            .timeout(answer_within)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
@@ -67,8 +82,8 @@ impl HttpGateway {
     ) -> Result<(StatusCode, Value), reqwest::Error> {
         let request = self
             .client
-            .request(method, format!("{}/api/v1/payments{path}", self.base))
-            .header("X-USER-ID", USER);
+            .request(method, format!("{}/api/v1/payments{path}", self.base));
+        let request = request.header("X-USER-ID", USER);
         let request = match &body {
             Some(body) => request.json(body),
             None => request,
@@ -88,37 +103,28 @@ impl HttpGateway {
 
 #[async_trait]
 impl CardGateway for HttpGateway {
-    async fn charge(&self, charge: Charge<'_>) -> Answer {
+    async fn charge(&self, charge: &Charge<'_>) -> Answer {
         let body = json!({
             "orderId": charge.order_id, "cardType": charge.card_type, "cardNo": charge.card_number,
             "amount": charge.amount, "callbackUrl": self.callback_url,
         });
         let (status, envelope) = match self.call(Method::POST, "", Some(body)).await {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() => {
-                return Answer::NotTaken {
-                    message: "not reached".to_owned(),
-                };
-            }
-            Err(error) => {
-                return Answer::Unknown {
-                    message: failing(&error),
-                };
-            }
+            Err(error) if error.is_connect() => return Answer::NotReached,
+            Err(error) => return Answer::Unknown { said: failing(&error) },
         };
-        let message = format!("HTTP {}", status.as_u16());
-        let failed = envelope["meta"]["result"] == "FAIL";
-        match status.as_u16() {
-            200 => match serde_json::from_value::<Accepted>(envelope["data"].clone()) {
-                Ok(Accepted { transaction_key }) => Answer::Accepted { transaction_key },
-                Err(_) => Answer::Unknown {
-                    message: "HTTP 200 without a transaction".to_owned(),
+        let said = answered(status);
+        match status {
+            StatusCode::OK => match serde_json::from_value(envelope["data"].clone()) {
+                Ok(Accepted { transaction_key }) if is_key(&transaction_key) => Answer::Accepted { transaction_key },
+                _ => Answer::Unknown {
+                    said: "HTTP 200 without a transaction".to_owned(),
                 },
             },
-            400 if failed => Answer::Rejected { message },
-            429 => Answer::NotTaken { message },
-            500 if failed => Answer::NotTaken { message },
-            _ => Answer::Unknown { message },
+            StatusCode::BAD_REQUEST if is_fail(&envelope) => Answer::Rejected { said },
+            StatusCode::TOO_MANY_REQUESTS => Answer::NotTaken { said },
+            StatusCode::INTERNAL_SERVER_ERROR if is_fail(&envelope) => Answer::NotTaken { said },
+            _ => Answer::Unknown { said },
         }
     }
 
@@ -126,27 +132,27 @@ impl CardGateway for HttpGateway {
         // order ids of ours need no escaping: letters, digits, dash, underscore and one dot
         let answer = self.call(Method::GET, &format!("?orderId={order_id}"), None).await;
         let (status, envelope) = answer.map_err(|error| failing(&error))?;
-        if status == StatusCode::NOT_FOUND && envelope["meta"]["result"] == "FAIL" {
+        if status == StatusCode::NOT_FOUND && is_fail(&envelope) {
             return Ok(Vec::new());
         }
-        let listed = serde_json::from_value::<OfOrder>(envelope["data"].clone());
-        let listed = listed.map_err(|_| format!("HTTP {} without transactions", status.as_u16()))?;
-        listed.transactions.into_iter().map(Transaction::try_from).collect()
+        match serde_json::from_value::<OfOrder>(envelope["data"].clone()) {
+            Ok(found) if status == StatusCode::OK && found.order_id == order_id => {
+                found.transactions.into_iter().map(Transaction::try_from).collect()
+            }
+            _ => Err(format!("{} without the order's transactions", answered(status))),
+        }
     }
 
-    async fn cancel(&self, transaction_key: &str, amount: i64) -> Result<(), String> {
-        let answer = self
-            .call(
-                Method::POST,
-                &format!("/{transaction_key}/cancel"),
-                Some(json!({ "amount": amount })),
-            )
-            .await;
-        let (status, _) = answer.map_err(|error| failing(&error))?;
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(format!("HTTP {}", status.as_u16()))
+    async fn cancel(&self, transaction_key: &str, amount: i64) -> Cancellation {
+        let path = format!("/{transaction_key}/cancel");
+        match self.call(Method::POST, &path, Some(json!({ "amount": amount }))).await {
+            Ok((StatusCode::OK, _)) => Cancellation::Done,
+            Ok((status, envelope)) if status.is_client_error() && is_fail(&envelope) => {
+                Cancellation::NotDone { said: answered(status) }
+            }
+            Ok((status, _)) => Cancellation::Unknown { said: answered(status) },
+            Err(error) if error.is_connect() => Cancellation::NotDone { said: failing(&error) },
+            Err(error) => Cancellation::Unknown { said: failing(&error) },
         }
     }
 }
@@ -158,27 +164,51 @@ impl TryFrom<Listed> for Transaction {
         let standing = match listed.status.as_str() {
             "PENDING" => Standing::Pending,
             "SUCCESS" => Standing::Success,
-            "FAILED" => Standing::Failed,
+            "FAILED" => Standing::Failed(match listed.reason.as_deref() {
+                Some("limit exceeded") => Decline::LimitExceeded,
+                Some("invalid card") => Decline::InvalidCard,
+                _ => Decline::Other,
+            }),
             _ => return Err("a transaction of unknown status".to_owned()),
         };
+        let Listed {
+            transaction_key,
+            amount,
+            cancelled_amount: cancelled,
+            ..
+        } = listed;
+        if !is_key(&transaction_key) {
+            return Err("a transaction without a usable key".to_owned());
+        }
         Ok(Self {
-            transaction_key: listed.transaction_key,
+            transaction_key,
             standing,
-            reason: listed.reason.unwrap_or_default(),
-            amount: listed.amount,
-            cancelled: listed.cancelled_amount,
+            amount,
+            cancelled,
         })
     }
 }
 
+/// Keys become part of a path; nothing else may.
+fn is_key(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
+}
+
+fn is_fail(envelope: &Value) -> bool {
+    envelope["meta"]["result"] == "FAIL"
+}
+
+fn answered(status: StatusCode) -> String {
+    format!("HTTP {}", status.as_u16())
+}
+
 /// What went wrong, without the address or anything that was sent.
 fn failing(error: &reqwest::Error) -> String {
-    let what = if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "not reached"
-    } else {
-        "the connection broke"
+    let what = match (error.is_connect(), error.is_timeout()) {
+        (true, _) => "not reached",
+        (false, true) => "no answer in time",
+        (false, false) => "the connection broke",
     };
     what.to_owned()
 }

@@ -1,14 +1,14 @@
-//! CloseAttempt: an attempt that was not posted never will be; of any other, how it stands.
+//! An attempt that was not sent never will be; of any other, how it stands.
 
 use kit::context::Context;
+use kit::database::WriteTransaction;
 use kit::outbox;
 use kit::refusal::Failure;
-use proto::event::v1::event::Fact;
-use proto::event::v1::{PaymentClosed, PaymentNotCharged};
 use proto::payment::v1::{CloseAttemptRequest, CloseAttemptResponse};
 
-use super::{Payment, State, store};
+use super::{Payment, store};
 use crate::Payments;
+use crate::card::store as cards;
 
 pub(crate) async fn close_attempt(
     state: Payments,
@@ -16,56 +16,40 @@ pub(crate) async fn close_attempt(
     request: CloseAttemptRequest,
 ) -> Result<CloseAttemptResponse, Failure> {
     let transaction = state.database.begin_write(&context).await?;
-    // the tombstone: a request that is still on its way finds the attempt closed
-    let tombstone = Payment {
-        order_id: request.order_id,
-        attempt: request.attempt,
-        user_id: context.user()?.to_owned(),
-        ..Payment::new(State::Closed, context.now)
-    };
-    if store::insert(&transaction, &tombstone, None).await? {
-        let told = PaymentClosed {
-            payment: tombstone.told(&state.currency),
-        };
-        outbox::append(
-            &transaction,
-            &tombstone.subject(),
-            tombstone.version,
-            Fact::PaymentClosed(told),
-        );
-        let payment = tombstone.shown(&state.currency);
-        return transaction
-            .commit(CloseAttemptResponse {
-                payment,
-                revision: String::new(),
-            })
-            .await;
+    let user_id = context.user()?.to_owned();
+    let tombstone = Payment::tombstone(request.order_id, request.attempt, user_id, context.now);
+    if store::insert(&transaction, &tombstone).await? {
+        tell(&state, &transaction, &tombstone);
+        return transaction.commit(answer(&state, &tombstone)).await;
     }
+
     let known = store::lock(&transaction, &tombstone.order_id, tombstone.attempt).await?;
-    let mut payment = known.ok_or_else(|| anyhow::anyhow!("attempt {} is there and is not", tombstone.gateway_id()))?;
-    if payment.state == State::Queued {
-        payment.state = State::NotCharged;
-        "CLOSED".clone_into(&mut payment.reason);
+    let known = known.unwrap_or(tombstone);
+    let mut payment = known.clone();
+    payment.close();
+    if payment.state == known.state {
+        transaction.mention(&payment.subject()).await?;
+    } else {
         payment.version += 1;
         payment.updated_at = context.now;
-        store::save(&transaction, &payment, None).await?;
-        let told = PaymentNotCharged {
-            payment: payment.told(&state.currency),
-        };
-        outbox::append(
-            &transaction,
-            &payment.subject(),
-            payment.version,
-            Fact::PaymentNotCharged(told),
-        );
-    } else {
-        transaction.mention(&payment.subject()).await?;
+        tell(&state, &transaction, &payment);
     }
-    let payment = payment.shown(&state.currency);
-    transaction
-        .commit(CloseAttemptResponse {
-            payment,
-            revision: String::new(),
-        })
-        .await
+    if payment != known {
+        store::save(&transaction, &payment).await?;
+        cards::forget(&transaction, &payment.card_token).await?;
+    }
+    transaction.commit(answer(&state, &payment)).await
+}
+
+fn tell(state: &Payments, transaction: &WriteTransaction, payment: &Payment) {
+    if let Some(fact) = payment.fact(&state.currency) {
+        outbox::append(transaction, &payment.subject(), payment.version, fact);
+    }
+}
+
+fn answer(state: &Payments, payment: &Payment) -> CloseAttemptResponse {
+    CloseAttemptResponse {
+        payment: Some(payment.shown(&state.currency)),
+        revision: String::new(),
+    }
 }

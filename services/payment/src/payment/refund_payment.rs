@@ -1,4 +1,4 @@
-//! RefundPayment: promises that money goes back; the driver sees to it.
+//! Promises that captured money goes back; the driver sees to it.
 
 use kit::context::Context;
 use kit::outbox;
@@ -7,8 +7,7 @@ use proto::event::v1::PaymentRefunding;
 use proto::event::v1::event::Fact;
 use proto::payment::v1::{RefundPaymentRequest, RefundPaymentResponse};
 
-use super::store::{self, Refund};
-use super::{PaymentRefusal, State};
+use super::{PaymentRefusal, Refund, store};
 use crate::Payments;
 
 pub(crate) async fn refund_payment(
@@ -16,58 +15,49 @@ pub(crate) async fn refund_payment(
     context: Context,
     request: RefundPaymentRequest,
 ) -> Result<RefundPaymentResponse, Failure> {
-    let amount = state.currency.minor_units(request.amount.as_ref())?;
     let transaction = state.database.begin_write(&context).await?;
-    let (order_id, attempt) = (request.order_id, request.attempt);
-    let known = store::lock(&transaction, &order_id, attempt).await?;
-    let mut payment = known.ok_or_else(|| PaymentRefusal::NotFound {
-        order_id: order_id.clone(),
-        attempt,
-    })?;
-    let promised = store::refunds(&*transaction, &order_id, attempt).await?;
-    let refund = Refund {
-        refund_id: request.refund_id,
+    let amount = state.currency.minor_units(request.amount.as_ref())?;
+    if amount == 0 {
+        return Err(PaymentRefusal::AmountZero {}.into());
+    }
+
+    let RefundPaymentRequest {
         order_id,
         attempt,
+        refund_id,
+        why,
+        ..
+    } = request;
+    let known = store::lock(&transaction, &order_id, attempt).await?;
+    let mut payment = known.ok_or(PaymentRefusal::NotFound { order_id, attempt })?;
+    let refunds = store::refunds(&*transaction, &payment).await?;
+    let refund = Refund {
+        refund_id,
         amount,
+        why,
         done: false,
     };
-    match store::promise(&transaction, &refund).await? {
-        Some(known)
-            if Refund {
-                done: false,
-                ..known.clone()
-            } == refund =>
-        {
-            transaction.mention(&payment.subject()).await?
-        }
-        Some(known) => {
-            return Err(PaymentRefusal::RefundDiffers {
-                refund_id: known.refund_id,
-            }
-            .into());
-        }
-        None => {
-            payment.check_refund(amount, promised.iter().map(|refund| refund.amount).sum())?;
-            payment.state = State::Refunding;
-            payment.version += 1;
-            payment.updated_at = context.now;
-            store::save(&transaction, &payment, Some(context.now)).await?;
-            let told = PaymentRefunding {
-                payment: payment.told(&state.currency),
-                refund_id: refund.refund_id,
-                amount: Some(state.currency.money(amount)),
-                why: request.why,
-            };
-            outbox::append(
-                &transaction,
-                &payment.subject(),
-                payment.version,
-                Fact::PaymentRefunding(told),
-            );
-        }
+    if payment.promise(&refund, &refunds, context.now)? {
+        payment.version += 1;
+        payment.updated_at = context.now;
+        store::insert_refund(&transaction, &payment, &refund).await?;
+        store::save(&transaction, &payment).await?;
+        let fact = PaymentRefunding {
+            payment: Some(payment.told(&state.currency)),
+            refund_id: refund.refund_id,
+            amount: Some(state.currency.money(amount)),
+            why: refund.why,
+        };
+        outbox::append(
+            &transaction,
+            &payment.subject(),
+            payment.version,
+            Fact::PaymentRefunding(fact),
+        );
+    } else {
+        transaction.mention(&payment.subject()).await?;
     }
-    let payment = payment.shown(&state.currency);
+    let payment = Some(payment.shown(&state.currency));
     let answer = transaction
         .commit(RefundPaymentResponse {
             payment,

@@ -1,86 +1,73 @@
-//! RequestPayment: stores an attempt; the driver asks the gateway behind the answer.
+//! Stores an attempt; the driver asks the gateway behind the answer.
 
 use kit::context::Context;
 use kit::outbox;
 use kit::refusal::Failure;
-use proto::event::v1::PaymentRequested;
-use proto::event::v1::event::Fact;
 use proto::payment::v1::{RequestPaymentRequest, RequestPaymentResponse};
 
-use super::{Payment, PaymentRefusal, State, store};
+use super::{Payment, PaymentRefusal, store};
 use crate::Payments;
-use crate::card::{CardRefusal, TEST_CARDS, last_four, store as cards};
+use crate::card::{CardRefusal, store as cards};
 
 pub(crate) async fn request_payment(
     state: Payments,
     context: Context,
     request: RequestPaymentRequest,
 ) -> Result<RequestPaymentResponse, Failure> {
-    let amount = state.currency.minor_units(request.amount.as_ref())?;
-    let user_id = context.user()?.to_owned();
     let transaction = state.database.begin_write(&context).await?;
-    let (order_id, attempt) = (request.order_id, request.attempt);
-    if let Some(known) = store::lock(&transaction, &order_id, attempt).await? {
-        if known.state == State::Closed {
-            return Err(PaymentRefusal::Closed { order_id, attempt }.into());
-        }
-        if known.amount != amount || known.card_token != request.card_token || known.user_id != user_id {
-            return Err(PaymentRefusal::Differs { order_id, attempt }.into());
-        }
-        transaction.mention(&known.subject()).await?;
-        let payment = known.shown(&state.currency);
-        return transaction
-            .commit(RequestPaymentResponse {
-                payment,
-                revision: String::new(),
-            })
-            .await;
+    let user_id = context.user()?;
+    let amount = state.currency.minor_units(request.amount.as_ref())?;
+    if amount == 0 {
+        return Err(PaymentRefusal::AmountZero {}.into());
     }
-    let payment = Payment {
-        last_four: state.digits(&context, &user_id, &request.card_token).await?,
+
+    let RequestPaymentRequest {
         order_id,
         attempt,
-        user_id,
-        amount,
-        card_token: request.card_token,
-        ..Payment::new(State::Queued, context.now)
-    };
-    if !store::insert(&transaction, &payment, Some(context.now)).await? {
-        return Err(anyhow::anyhow!("attempt {} was stored at the same time", payment.gateway_id()).into());
+        card_token,
+        ..
+    } = request;
+    let mut earlier = store::lock(&transaction, &order_id, attempt).await?;
+    if earlier.is_none() {
+        let waiting = store::waiting(&transaction, state.settings.queue_max).await?;
+        if waiting >= state.settings.queue_max {
+            return Err(PaymentRefusal::QueueFull { waiting }.into());
+        }
+        let last_four = match state.test_card(&card_token) {
+            Some(number) => number.last_four(),
+            // locked: a number that an attempt is about to need is not forgotten
+            None => match cards::lock(&transaction, &card_token).await? {
+                Some(card) if card.is_usable(user_id, context.now) => card.last_four,
+                _ => return Err(CardRefusal::TokenNotFound {}.into()),
+            },
+        };
+        let queued = Payment::queued(order_id.clone(), attempt, user_id.to_owned(), amount, context.now);
+        let payment = Payment {
+            card_token: card_token.clone(),
+            last_four,
+            ..queued
+        };
+        if store::insert(&transaction, &payment).await? {
+            if let Some(fact) = payment.fact(&state.currency) {
+                outbox::append(&transaction, &payment.subject(), payment.version, fact);
+            }
+            let answer = transaction.commit(answer(&state, &payment)).await?;
+            state.wake.notify_one();
+            return Ok(answer);
+        }
+        // a twin was faster
+        earlier = store::lock(&transaction, &order_id, attempt).await?;
     }
-    let told = PaymentRequested {
-        payment: payment.told(&state.currency),
-    };
-    outbox::append(
-        &transaction,
-        &payment.subject(),
-        payment.version,
-        Fact::PaymentRequested(told),
-    );
-    let shown = payment.shown(&state.currency);
-    let answer = transaction
-        .commit(RequestPaymentResponse {
-            payment: shown,
-            revision: String::new(),
-        })
-        .await?;
-    state.wake.notify_one();
-    Ok(answer)
+
+    let earlier = earlier.ok_or_else(|| anyhow::anyhow!("attempt {order_id}.{attempt} is there and is not"))?;
+    earlier.request_again(user_id, amount, &card_token)?;
+    transaction.mention(&earlier.subject()).await?;
+    transaction.commit(answer(&state, &earlier)).await
 }
 
-impl Payments {
-    /// The last four digits of a card that this user may pay with.
-    async fn digits(&self, context: &Context, user_id: &str, token: &str) -> Result<String, Failure> {
-        if let Some((_, number)) = TEST_CARDS
-            .iter()
-            .find(|(known, _)| self.settings.test_cards && *known == token)
-        {
-            return Ok(last_four(number));
-        }
-        let card = cards::find(self.database.reader(), token).await?;
-        let usable = card.filter(|card| {
-            card.user_id == user_id && card.sealed.is_some() && card.expires_at > context.now.as_microsecond()
-        });
-        Ok(usable.ok_or(CardRefusal::TokenNotFound {})?.last_four)
+fn answer(state: &Payments, payment: &Payment) -> RequestPaymentResponse {
+    RequestPaymentResponse {
+        payment: Some(payment.shown(&state.currency)),
+        revision: String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! The rows of payments, refunds and the journal; a driver saves only under the lease and the state it asked in.
+//! The rows of payments, refunds and the journal; a driver changes a payment only under its lease.
 
 use jiff::Timestamp;
 use kit::clock::from_microseconds;
@@ -8,10 +8,17 @@ use kit::refusal::Failure;
 use kit::values;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{Payment, State};
+use super::{Payment, Refund, State};
 
-/// How long a payment belongs to the driver that took it: longer than a POST, its look-up and its pauses.
-const LEASE_SECONDS: i64 = 20;
+/// How long a payment belongs to the driver that took it or saved it last: longer than a look-up and a POST.
+const LEASE_SECONDS: i64 = 15;
+
+const COLUMNS: &str = "order_id, attempt, user_id, amount, card_token, last_four, state, reason, captured, refunded,
+    transaction_key, posts, last_post_at, repeatable, closed, cancelling_since, version, updated_at, next_at, created_at,
+    hinted, lease_token";
+/// The columns of [`changing`], behind the key.
+const SET_CHANGING: &str = "state = $3, reason = $4, captured = $5, refunded = $6, transaction_key = $7, posts = $8,
+    last_post_at = $9, repeatable = $10, closed = $11, cancelling_since = $12, version = $13, updated_at = $14, next_at = $15";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -27,139 +34,67 @@ struct Row {
     refunded: i64,
     transaction_key: String,
     posts: i32,
-    last_post_at: i64,
+    last_post_at: Option<i64>,
+    repeatable: bool,
+    closed: bool,
+    cancelling_since: Option<i64>,
     version: i64,
-    created_at: i64,
     updated_at: i64,
-    looks: i32,
+    next_at: Option<i64>,
+    created_at: i64,
+    hinted: bool,
     lease_token: i64,
 }
 
-const COLUMNS: &str = "order_id, attempt, user_id, amount, card_token, last_four, state, reason, captured, refunded,
-    transaction_key, posts, last_post_at, version, created_at, updated_at, looks, lease_token";
-
-/// A refund that was promised.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub(crate) struct Refund {
-    pub refund_id: String,
-    pub order_id: String,
-    pub attempt: i32,
-    pub amount: i64,
-    pub done: bool,
+#[derive(FromQueryResult)]
+struct RefundRow {
+    refund_id: String,
+    amount: i64,
+    why: String,
+    done: bool,
 }
 
-/// A payment under a driver's lease.
+#[derive(FromQueryResult)]
+struct Count {
+    count: i64,
+}
+
+/// A driver's hold on a payment, and the payment as it was when the driver took it.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub payment: Payment,
-    pub lease_token: i64,
+pub(super) struct Lease {
+    pub(super) payment: Payment,
+    token: i64,
 }
 
-impl TryFrom<Row> for Held {
-    type Error = Failure;
-
-    fn try_from(row: Row) -> Result<Self, Failure> {
-        let state = State::from_name(&row.state);
-        let state =
-            state.ok_or_else(|| anyhow::anyhow!("payment {}.{} is {}", row.order_id, row.attempt, row.state))?;
-        let payment = Payment {
-            order_id: row.order_id,
-            attempt: row.attempt,
-            user_id: row.user_id,
-            amount: row.amount,
-            card_token: row.card_token,
-            last_four: row.last_four,
-            state,
-            reason: row.reason,
-            captured: row.captured,
-            refunded: row.refunded,
-            transaction_key: row.transaction_key,
-            posts: row.posts,
-            last_post_at: from_microseconds(row.last_post_at),
-            version: row.version,
-            created_at: from_microseconds(row.created_at),
-            updated_at: from_microseconds(row.updated_at),
-            looks: row.looks,
-        };
-        Ok(Self {
-            payment,
-            lease_token: row.lease_token,
-        })
-    }
+/// What becomes of the lease when its driver saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// The driver goes on.
+    Lease,
+    /// The driver is through; somebody goes on at `next_at`, or at once if there was a hint meanwhile.
+    Nothing,
 }
 
-/// Stores a new attempt; `false` if it is there already. A concurrent twin waits here.
-pub(crate) async fn insert(
-    transaction: &WriteTransaction,
-    payment: &Payment,
-    next_at: Option<Timestamp>,
-) -> Result<bool, Failure> {
-    let sql =
-        "INSERT INTO payments (order_id, attempt, user_id, amount, card_token, last_four, state, reason, captured,
-            refunded, transaction_key, posts, last_post_at, version, created_at, updated_at, next_at, looks, hinted,
-            lease_token, leased_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, FALSE, 0, 0)
-        ON CONFLICT DO NOTHING";
+/// Stores a new attempt; `false` if there is one already. A concurrent twin waits here.
+pub(super) async fn insert(transaction: &WriteTransaction, payment: &Payment) -> Result<bool, Failure> {
+    let sql = format!(
+        "INSERT INTO payments ({COLUMNS}, leased_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+            $14, $15, $16, $17, $18, $19, $20, FALSE, 0, 0) ON CONFLICT DO NOTHING"
+    );
     let mut values = values![
         payment.order_id.as_str(),
         payment.attempt,
         payment.user_id.as_str(),
-        payment.amount
-    ];
-    values.extend(values![
+        payment.amount,
         payment.card_token.as_str(),
         payment.last_four.as_str(),
-        payment.state.name()
-    ]);
-    values.extend(values![
-        payment.reason.as_str(),
-        payment.captured,
-        payment.refunded,
-        payment.transaction_key.as_str()
-    ]);
-    values.extend(values![
-        payment.posts,
-        payment.last_post_at.as_microsecond(),
-        payment.version
-    ]);
-    values.extend(values![
-        payment.created_at.as_microsecond(),
-        payment.updated_at.as_microsecond()
-    ]);
-    values.extend(values![next_at.map(Timestamp::as_microsecond)]);
-    Ok(transaction.run(sql, values).await? == 1)
-}
-
-/// The attempt, locked.
-pub(crate) async fn lock(
-    transaction: &WriteTransaction,
-    order_id: &str,
-    attempt: i32,
-) -> Result<Option<Payment>, Failure> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM payments WHERE order_id = $1 AND attempt = $2{}",
-        transaction.for_update()
-    );
-    let row: Option<Row> = transaction.find(&sql, values![order_id, attempt]).await?;
-    Ok(row.map(Held::try_from).transpose()?.map(|held| held.payment))
-}
-
-/// Saves a locked attempt; `next_at`: when the driver goes on with it. A lease on it is void from now on.
-pub(crate) async fn save(
-    transaction: &WriteTransaction,
-    payment: &Payment,
-    next_at: Option<Timestamp>,
-) -> Result<(), Failure> {
-    let sql = "UPDATE payments SET state = $3, reason = $4, captured = $5, refunded = $6, transaction_key = $7, posts = $8,
-            last_post_at = $9, version = $10, updated_at = $11, next_at = $12, lease_token = lease_token + 1, leased_until = 0
-        WHERE order_id = $1 AND attempt = $2";
-    let mut values = values![payment.order_id.as_str(), payment.attempt];
+    ];
     values.extend(changing(payment));
-    values.extend(values![next_at.map(Timestamp::as_microsecond)]);
-    transaction.run(sql, values).await?;
-    Ok(())
+    values.extend(values![payment.created_at.as_microsecond()]);
+    Ok(transaction.run(&sql, values).await? == 1)
 }
 
+/// What may change of an attempt, in the order of the columns.
 fn changing(payment: &Payment) -> Vec<kit::Value> {
     values![
         payment.state.name(),
@@ -168,65 +103,81 @@ fn changing(payment: &Payment) -> Vec<kit::Value> {
         payment.refunded,
         payment.transaction_key.as_str(),
         payment.posts,
-        payment.last_post_at.as_microsecond(),
+        payment.last_post_at.map(Timestamp::as_microsecond),
+        payment.repeatable,
+        payment.closed,
+        payment.cancelling_since.map(Timestamp::as_microsecond),
         payment.version,
         payment.updated_at.as_microsecond(),
+        payment.next_at.map(Timestamp::as_microsecond),
     ]
 }
 
-/// When a driver that saves goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// At once: it keeps its lease.
-    GoOn,
-    /// It gives the lease back, to go on then, or at once if the gateway has called back meanwhile.
-    At(Timestamp),
-    /// Nothing is open.
-    Rest,
+/// The attempt, locked.
+pub(super) async fn lock(
+    transaction: &WriteTransaction,
+    order_id: &str,
+    attempt: i32,
+) -> Result<Option<Payment>, Failure> {
+    let lock = transaction.for_update();
+    let sql = format!("SELECT {COLUMNS} FROM payments WHERE order_id = $1 AND attempt = $2{lock}");
+    let row: Option<Row> = transaction.find(&sql, values![order_id, attempt]).await?;
+    row.map(Payment::try_from).transpose()
 }
 
-/// Saves what a driver learned, if the attempt is still as it was when the driver asked. `false`: it is not.
-pub(crate) async fn save_asked(
-    transaction: &WriteTransaction,
-    held: &Held,
-    asked_in: State,
-    then: Then,
-) -> Result<bool, Failure> {
-    let payment = &held.payment;
-    let now = transaction.context().now.as_microsecond();
-    let (next_at, lease) = match then {
-        Then::GoOn => (
-            "next_at",
-            format!("{} + {LEASE_SECONDS} * 1000000", transaction.database().now_sql()),
-        ),
-        Then::At(_) => (
-            "CASE WHEN hinted THEN CAST($15 AS BIGINT) ELSE CAST($16 AS BIGINT) END",
-            "0".to_owned(),
-        ),
-        Then::Rest => ("NULL", "0".to_owned()),
-    };
-    let sql = format!(
-        "UPDATE payments SET state = $3, reason = $4, captured = $5, refunded = $6, transaction_key = $7, posts = $8,
-            last_post_at = $9, version = $10, updated_at = $11, looks = $14, next_at = {next_at}, leased_until = {lease}
-        WHERE order_id = $1 AND attempt = $2 AND state = $12 AND lease_token = $13"
-    );
+/// The attempt as it is, for looking at.
+pub(super) async fn find(database: &Database, order_id: &str, attempt: i32) -> Result<Option<Payment>, Failure> {
+    let sql = format!("SELECT {COLUMNS} FROM payments WHERE order_id = $1 AND attempt = $2");
+    let row: Option<Row> = database.reader().find(&sql, values![order_id, attempt]).await?;
+    row.map(Payment::try_from).transpose()
+}
+
+/// Saves a locked attempt. A driver that has it keeps its lease; once that is given back, somebody goes on at once.
+pub(super) async fn save(transaction: &WriteTransaction, payment: &Payment) -> Result<(), Failure> {
+    update(transaction, payment, "hinted = TRUE").await
+}
+
+/// Saves what a driver learned of an attempt that it has locked under its lease.
+pub(super) async fn save_leased(transaction: &WriteTransaction, payment: &Payment, keep: Keep) -> Result<(), Failure> {
+    let clock = transaction.database().now_sql();
+    match keep {
+        Keep::Lease => update(transaction, payment, &format!("leased_until = {}", lease_end(clock))).await,
+        Keep::Nothing => update(transaction, payment, "leased_until = 0").await,
+    }
+}
+
+async fn update(transaction: &WriteTransaction, payment: &Payment, and: &str) -> Result<(), Failure> {
+    let sql = format!("UPDATE payments SET {SET_CHANGING}, {and} WHERE order_id = $1 AND attempt = $2");
     let mut values = values![payment.order_id.as_str(), payment.attempt];
     values.extend(changing(payment));
-    values.extend(values![asked_in.name(), held.lease_token, payment.looks]);
-    if let Then::At(time) = then {
-        values.extend(values![now, time.as_microsecond()]);
-    }
-    Ok(transaction.run(&sql, values).await? == 1)
+    transaction.run(&sql, values).await?;
+    Ok(())
+}
+
+/// The attempt as it is now, locked, if the lease still holds; and whether there was a hint meanwhile.
+pub(super) async fn lock_leased(
+    transaction: &WriteTransaction,
+    lease: &Lease,
+) -> Result<Option<(Payment, bool)>, Failure> {
+    let lock = transaction.for_update();
+    let sql = format!("SELECT {COLUMNS} FROM payments WHERE order_id = $1 AND attempt = $2 AND lease_token = $3{lock}");
+    let values = values![lease.payment.order_id.as_str(), lease.payment.attempt, lease.token];
+    let row: Option<Row> = transaction.find(&sql, values).await?;
+    let Some(row) = row else { return Ok(None) };
+    let hinted = row.hinted;
+    Ok(Some((row.try_into()?, hinted)))
 }
 
 /// Takes the lease of attempts that are due, at most `limit`.
-pub(crate) async fn lease(database: &Database, context: &Context, limit: usize) -> Result<Vec<Held>, Failure> {
+pub(super) async fn lease_due(database: &Database, context: &Context, limit: usize) -> Result<Vec<Lease>, Failure> {
     let (clock, now) = (database.now_sql(), context.now.as_microsecond());
     let due = format!(
-        "SELECT order_id, attempt FROM payments WHERE next_at <= $1 AND leased_until < {clock} ORDER BY next_at"
+        "SELECT order_id, attempt FROM payments WHERE next_at <= $1 AND leased_until < {clock} ORDER BY next_at LIMIT {limit}"
     );
-    let idle: Option<Key> = database.reader().find(&format!("{due} LIMIT 1"), values![now]).await?;
-    if idle.is_none() {
+    // nothing is due most of the time, and then no writer is kept waiting
+    let any = format!("SELECT CAST(COUNT(*) AS BIGINT) AS count FROM ({due}) AS due");
+    let any: Option<Count> = database.reader().find(&any, values![now]).await?;
+    if any.is_none_or(|any| any.count == 0) {
         return Ok(Vec::new());
     }
     let transaction = database.begin_bare(context).await?;
@@ -236,24 +187,60 @@ pub(crate) async fn lease(database: &Database, context: &Context, limit: usize) 
         ""
     };
     let sql = format!(
-        "UPDATE payments SET lease_token = lease_token + 1, hinted = FALSE, leased_until = {clock} + {LEASE_SECONDS} * 1000000
-        WHERE (order_id, attempt) IN ({due} LIMIT {limit}{skip}) RETURNING {COLUMNS}"
+        "{} WHERE (order_id, attempt) IN ({due}{skip}) RETURNING {COLUMNS}",
+        take(clock)
     );
     let rows: Vec<Row> = transaction.list(&sql, values![now]).await?;
     transaction.commit_quietly().await?;
-    rows.into_iter().map(Held::try_from).collect()
+    rows.into_iter().map(Lease::try_from).collect()
+}
+
+/// Takes the lease of one attempt, due or not; `None` while somebody has it.
+pub(super) async fn lease_one(
+    database: &Database,
+    context: &Context,
+    order_id: &str,
+    attempt: i32,
+) -> Result<Option<Lease>, Failure> {
+    let clock = database.now_sql();
+    let transaction = database.begin_bare(context).await?;
+    let sql = format!(
+        "{} WHERE order_id = $1 AND attempt = $2 AND leased_until < {clock} RETURNING {COLUMNS}",
+        take(clock)
+    );
+    let row: Option<Row> = transaction.find(&sql, values![order_id, attempt]).await?;
+    transaction.commit_quietly().await?;
+    row.map(Lease::try_from).transpose()
+}
+
+fn take(clock: &str) -> String {
+    let until = lease_end(clock);
+    format!("UPDATE payments SET lease_token = lease_token + 1, hinted = FALSE, leased_until = {until}")
+}
+
+fn lease_end(clock: &str) -> String {
+    format!("{clock} + {LEASE_SECONDS} * 1000000")
 }
 
 /// The gateway called back: ask it soon. A stranger may say so; nothing is believed.
-pub(crate) async fn hint(transaction: &WriteTransaction, order_id: &str, attempt: i32) -> Result<bool, Failure> {
-    let sql = "UPDATE payments SET hinted = TRUE, next_at = $3
-        WHERE order_id = $1 AND attempt = $2 AND state IN ('REQUESTED', 'PENDING', 'UNKNOWN')";
+pub(crate) async fn hint(transaction: &WriteTransaction, order_id: &str, attempt: i32) -> Result<(), Failure> {
+    let sql = "UPDATE payments SET hinted = TRUE, next_at = $3 WHERE order_id = $1 AND attempt = $2
+        AND state IN ('REQUESTED', 'PENDING', 'UNKNOWN', 'DECLINED', 'NOT_CHARGED') AND posts > 0";
     let now = transaction.context().now.as_microsecond();
-    Ok(transaction.run(sql, values![order_id, attempt, now]).await? == 1)
+    transaction.run(sql, values![order_id, attempt, now]).await?;
+    Ok(())
 }
 
-/// Notes what was asked and what was said.
-pub(crate) async fn note(
+/// Payments that wait for the gateway; counts no further than `limit`.
+pub(super) async fn waiting(transaction: &WriteTransaction, limit: i64) -> Result<i64, Failure> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS count
+        FROM (SELECT 1 AS one FROM payments WHERE state = 'QUEUED' LIMIT $1) AS queued";
+    let row: Option<Count> = transaction.find(sql, values![limit]).await?;
+    Ok(row.map_or(0, |row| row.count))
+}
+
+/// Notes what was asked of the gateway and what it said.
+pub(super) async fn note(
     transaction: &WriteTransaction,
     payment: &Payment,
     asked: &str,
@@ -261,58 +248,122 @@ pub(crate) async fn note(
 ) -> Result<(), Failure> {
     let sql = "INSERT INTO payment_journal (order_id, attempt, at, asked, said) VALUES ($1, $2, $3, $4, $5)";
     let now = transaction.context().now.as_microsecond();
-    transaction
-        .run(
-            sql,
-            values![payment.order_id.as_str(), payment.attempt, now, asked, said],
-        )
-        .await?;
+    let values = values![payment.order_id.as_str(), payment.attempt, now, asked, said];
+    transaction.run(sql, values).await?;
     Ok(())
 }
 
 /// All refunds of an attempt, in the order of their ids.
-pub(crate) async fn refunds(
-    connection: &impl ConnectionTrait,
-    order_id: &str,
-    attempt: i32,
-) -> Result<Vec<Refund>, Failure> {
-    let sql = "SELECT refund_id, order_id, attempt, amount, done FROM refunds
-        WHERE order_id = $1 AND attempt = $2 ORDER BY refund_id";
-    Ok(connection.list(sql, values![order_id, attempt]).await?)
-}
-
-/// Promises a refund; otherwise the refund of that id.
-pub(crate) async fn promise(transaction: &WriteTransaction, refund: &Refund) -> Result<Option<Refund>, Failure> {
-    let sql = "INSERT INTO refunds (refund_id, order_id, attempt, amount, done) VALUES ($1, $2, $3, $4, FALSE)
-        ON CONFLICT DO NOTHING";
-    let Refund {
+pub(super) async fn refunds(connection: &impl ConnectionTrait, payment: &Payment) -> Result<Vec<Refund>, Failure> {
+    let sql =
+        "SELECT refund_id, amount, why, done FROM refunds WHERE order_id = $1 AND attempt = $2 ORDER BY refund_id";
+    let values = values![payment.order_id.as_str(), payment.attempt];
+    let rows: Vec<RefundRow> = connection.list(sql, values).await?;
+    let refund = |RefundRow {
+                      refund_id,
+                      amount,
+                      why,
+                      done,
+                  }| Refund {
         refund_id,
-        order_id,
-        attempt,
         amount,
-        ..
-    } = refund;
-    let values = values![refund_id.as_str(), order_id.as_str(), *attempt, *amount];
-    if transaction.run(sql, values).await? == 1 {
-        return Ok(None);
-    }
-    let sql = "SELECT refund_id, order_id, attempt, amount, done FROM refunds WHERE refund_id = $1";
-    Ok(transaction.find(sql, values![refund_id.as_str()]).await?)
+        why,
+        done,
+    };
+    Ok(rows.into_iter().map(refund).collect())
 }
 
-/// The money of a refund has gone back.
-pub(crate) async fn refund_done(transaction: &WriteTransaction, refund_id: &str) -> Result<(), Failure> {
-    transaction
-        .run(
-            "UPDATE refunds SET done = TRUE WHERE refund_id = $1",
-            values![refund_id],
-        )
-        .await?;
+/// Stores a promised refund of a locked attempt.
+pub(super) async fn insert_refund(
+    transaction: &WriteTransaction,
+    payment: &Payment,
+    refund: &Refund,
+) -> Result<(), Failure> {
+    let sql =
+        "INSERT INTO refunds (order_id, attempt, refund_id, amount, why, done) VALUES ($1, $2, $3, $4, $5, FALSE)";
+    let values = values![
+        payment.order_id.as_str(),
+        payment.attempt,
+        refund.refund_id.as_str(),
+        refund.amount,
+        refund.why.as_str(),
+    ];
+    transaction.run(sql, values).await?;
     Ok(())
 }
 
-#[derive(FromQueryResult)]
-#[expect(dead_code, reason = "only whether there is one matters")]
-struct Key {
-    order_id: String,
+/// The money of a refund is back.
+pub(super) async fn finish_refund(
+    transaction: &WriteTransaction,
+    payment: &Payment,
+    refund: &Refund,
+) -> Result<(), Failure> {
+    let sql = "UPDATE refunds SET done = TRUE WHERE order_id = $1 AND attempt = $2 AND refund_id = $3";
+    let values = values![payment.order_id.as_str(), payment.attempt, refund.refund_id.as_str()];
+    transaction.run(sql, values).await?;
+    Ok(())
+}
+
+impl TryFrom<Row> for Payment {
+    type Error = Failure;
+
+    fn try_from(row: Row) -> Result<Self, Failure> {
+        Ok(Self {
+            state: State::from_name(&row.state)?,
+            order_id: row.order_id,
+            attempt: row.attempt,
+            user_id: row.user_id,
+            amount: row.amount,
+            card_token: row.card_token,
+            last_four: row.last_four,
+            reason: row.reason,
+            captured: row.captured,
+            refunded: row.refunded,
+            transaction_key: row.transaction_key,
+            posts: row.posts,
+            last_post_at: row.last_post_at.map(from_microseconds),
+            repeatable: row.repeatable,
+            closed: row.closed,
+            cancelling_since: row.cancelling_since.map(from_microseconds),
+            version: row.version,
+            created_at: from_microseconds(row.created_at),
+            updated_at: from_microseconds(row.updated_at),
+            next_at: row.next_at.map(from_microseconds),
+        })
+    }
+}
+
+impl TryFrom<Row> for Lease {
+    type Error = Failure;
+
+    fn try_from(row: Row) -> Result<Self, Failure> {
+        Ok(Self {
+            token: row.lease_token,
+            payment: row.try_into()?,
+        })
+    }
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Requested => "REQUESTED",
+            Self::Pending => "PENDING",
+            Self::Unknown => "UNKNOWN",
+            Self::Captured => "CAPTURED",
+            Self::Declined => "DECLINED",
+            Self::NotCharged => "NOT_CHARGED",
+            Self::Conflicted => "CONFLICTED",
+            Self::Refunding => "REFUNDING",
+            Self::PartiallyRefunded => "PARTIALLY_REFUNDED",
+            Self::Refunded => "REFUNDED",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    fn from_name(name: &str) -> Result<Self, Failure> {
+        let state = Self::ALL.into_iter().find(|state| state.name() == name);
+        state.ok_or_else(|| anyhow::anyhow!("unknown state of a payment: {name}").into())
+    }
 }

@@ -1,0 +1,94 @@
+//! The line to the gateway: so many calls at once, and none for a while when too many have failed or were slow.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kit::breaker::{Breaker, Call, Settings};
+use tokio::sync::Semaphore;
+
+use super::{Answer, Cancellation, CardGateway, Charge, Transaction};
+
+/// A gateway behind its bulkhead and its breakers.
+#[derive(Debug)]
+pub(crate) struct Line {
+    gateway: Box<dyn CardGateway>,
+    places: Semaphore,
+    // apart, so that look-ups that work do not hide POSTs that fail
+    charges: Mutex<Breaker>,
+    others: Mutex<Breaker>,
+}
+
+/// No call is made now; ask again after this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineClosed(pub(crate) Duration);
+
+impl Line {
+    pub(crate) fn new(gateway: Box<dyn CardGateway>, calls_max: usize, breaker: Settings) -> Self {
+        let (charges, others) = (
+            Mutex::new(Breaker::new(breaker.clone())),
+            Mutex::new(Breaker::new(breaker)),
+        );
+        Self {
+            gateway,
+            places: Semaphore::new(calls_max),
+            charges,
+            others,
+        }
+    }
+
+    /// Whether a payment may be asked for now; to be asked before the POST is recorded.
+    pub(crate) fn admit_charge(&self) -> Result<(), LineClosed> {
+        locked(&self.charges).admit(Instant::now()).map_err(LineClosed)
+    }
+
+    /// Asks for a payment that was admitted. The breaker judges the call with all its tries: a no that is followed by
+    /// another try is none yet, or the gateway's ordinary unsteadiness would open it.
+    pub(crate) async fn charge(&self, charge: &Charge<'_>, last_try: bool) -> Answer {
+        let _place = self.places.acquire().await;
+        let started = Instant::now();
+        let answer = self.gateway.charge(charge).await;
+        let failed = match answer {
+            Answer::Accepted { .. } | Answer::Rejected { .. } => false,
+            Answer::NotTaken { .. } if !last_try => {
+                locked(&self.charges).forget();
+                return answer;
+            }
+            Answer::NotTaken { .. } | Answer::NotReached | Answer::Unknown { .. } => true,
+        };
+        record(&self.charges, "charges", failed, started);
+        answer
+    }
+
+    /// Reads the gateway's book.
+    pub(crate) async fn look_up(&self, order_id: &str) -> Result<Result<Vec<Transaction>, String>, LineClosed> {
+        locked(&self.others).admit(Instant::now()).map_err(LineClosed)?;
+        let _place = self.places.acquire().await;
+        let started = Instant::now();
+        let book = self.gateway.look_up(order_id).await;
+        record(&self.others, "look-ups", book.is_err(), started);
+        Ok(book)
+    }
+
+    /// Gives money back; called after a look-up that was admitted and answered.
+    pub(crate) async fn cancel(&self, transaction_key: &str, amount: i64) -> Cancellation {
+        let _place = self.places.acquire().await;
+        self.gateway.cancel(transaction_key, amount).await
+    }
+}
+
+fn record(breaker: &Mutex<Breaker>, calls: &str, failed: bool, started: Instant) {
+    let now = Instant::now();
+    if locked(breaker).record(
+        Call {
+            failed,
+            took: now - started,
+        },
+        now,
+    ) {
+        tracing::warn!(calls, "the breaker to the gateway has opened");
+    }
+}
+
+fn locked(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
+    breaker.lock().unwrap_or_else(PoisonError::into_inner)
+}

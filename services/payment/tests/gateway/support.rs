@@ -1,0 +1,291 @@
+//! A payment service of one's own, with a gateway of its own, on either engine.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kit::clock::Clock;
+use kit::context::Context;
+use kit::database::{Database, Location, Sql};
+use kit::edge::outgoing;
+use kit::in_process::Connection;
+use kit::money::Currency;
+use kit::signing::Signer;
+use kit::values;
+use payment::{Pace, Payments, Settings};
+use pg_simulator::{BOOK_FILE, Behaviour, Book, Config, read_book};
+use proto::money::v1::Money;
+use proto::payment::v1::card_service_client::CardServiceClient;
+use proto::payment::v1::payment_service_client::PaymentServiceClient;
+use proto::payment::v1::point_service_client::PointServiceClient;
+use proto::payment::v1::{Payment, RequestPaymentRequest};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status};
+use tonic_types::StatusExt;
+
+/// Part of the callback path.
+pub const SECRET: &str = "unguessable";
+/// Payments that may wait for the gateway.
+pub const QUEUE_MAX: i64 = 60;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the service keeps its tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+pub struct Service {
+    pub payments: Payments,
+    pub database: Database,
+    pub folder: TempDir,
+    pub callbacks: SocketAddr,
+    connection: Connection,
+    clock: Clock,
+    gateway_address: SocketAddr,
+    gateway: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+    stop: CancellationToken,
+}
+
+#[derive(sea_orm::FromQueryResult)]
+pub struct Row {
+    pub state: String,
+    pub reason: String,
+    pub captured: i64,
+    pub refunded: i64,
+    pub posts: i32,
+    pub next_at: Option<i64>,
+}
+
+#[derive(sea_orm::FromQueryResult)]
+struct Type {
+    r#type: String,
+}
+
+/// SQLite, and PostgreSQL where there is one.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+pub fn engines() -> Vec<Engine> {
+    if std::env::var("JANGTEO_TEST_POSTGRES_URL").is_ok() {
+        return vec![Engine::Sqlite, Engine::Postgres];
+    }
+    println!("JANGTEO_TEST_POSTGRES_URL is not set: the PostgreSQL half did not run");
+    vec![Engine::Sqlite]
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+async fn location(engine: Engine, folder: &TempDir) -> Location {
+    if engine == Engine::Sqlite {
+        return Location::Sqlite(folder.path().join("payment.db"));
+    }
+    let server = std::env::var("JANGTEO_TEST_POSTGRES_URL").unwrap();
+    let server = server.trim_end_matches('/');
+    let name = format!("payment_{}", uuid::Uuid::now_v7().simple());
+    let maintenance = sea_orm::Database::connect(format!("{server}/postgres")).await.unwrap();
+    sea_orm::ConnectionTrait::execute_unprepared(&maintenance, &format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
+    maintenance.close().await.unwrap();
+    Location::Postgres(format!("{server}/{name}"))
+}
+
+/// The pace of the contract, hurried.
+pub fn pace() -> Pace {
+    Pace {
+        posts_max: 3,
+        post_pause: Duration::from_millis(30),
+        first_look: Duration::from_millis(400),
+        look_every: Duration::from_millis(400),
+        proven_after: Duration::from_millis(1_500),
+    }
+}
+
+impl Service {
+    /// A running service and its gateway.
+    pub async fn start(engine: Engine, behaviour: Behaviour) -> Self {
+        let mut service = Self::idle(engine).await;
+        service.start_gateway(behaviour).await;
+        tokio::spawn(service.payments.run(service.stop.clone()));
+        service
+    }
+
+    /// A service whose driver does not run, without a gateway.
+    pub async fn idle(engine: Engine) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (clock, signer) = (Clock::default(), Signer::new(vec![7; 32], None));
+        let location = location(engine, &folder).await;
+        let database = Database::open("payment", &location, payment::MIGRATIONS, clock.clone(), signer)
+            .await
+            .unwrap();
+        let callback_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let callbacks = callback_listener.local_addr().unwrap();
+        // free again at once, and taken by whoever starts the gateway
+        let gateway_address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let (gateway_url, callback_url) = (format!("http://{gateway_address}"), format!("http://{callbacks}"));
+        let settings = Settings {
+            test_cards: true,
+            queue_max: QUEUE_MAX,
+            answer_within: Duration::from_millis(600),
+            pace: pace(),
+            breaker: kit::breaker::Settings {
+                open_for: Duration::from_millis(500),
+                ..Default::default()
+            },
+            ..Settings::new(gateway_url, callback_url, SECRET.to_owned(), vec![[3; 32]])
+        };
+        let payments = Payments::new(database.clone(), Currency::new("KRW").unwrap(), settings).unwrap();
+        tokio::spawn(axum::serve(callback_listener, payments.callbacks()).into_future());
+        let mut routes = tonic::service::Routes::builder();
+        payments.routes(&mut routes);
+        let connection = Connection::InProcess {
+            routes: routes.routes(),
+            caller: "order",
+            clock: clock.clone(),
+        };
+        let (gateway, stop) = (None, CancellationToken::new());
+        Self {
+            payments,
+            database,
+            folder,
+            callbacks,
+            connection,
+            clock,
+            gateway_address,
+            gateway,
+            stop,
+        }
+    }
+
+    pub fn run(&self) {
+        tokio::spawn(self.payments.run(self.stop.clone()));
+    }
+
+    pub async fn start_gateway(&mut self, behaviour: Behaviour) {
+        let config = Config {
+            data: self.folder.path().to_owned(),
+            seed: 11,
+            behaviour,
+        };
+        let listener = TcpListener::bind(self.gateway_address).await.unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(pg_simulator::serve(config, listener, stop.clone()));
+        self.gateway = Some((stop, server));
+    }
+
+    pub async fn stop_gateway(&mut self) {
+        let (stop, server) = self.gateway.take().unwrap();
+        stop.cancel();
+        server.await.unwrap().unwrap();
+    }
+
+    /// What the gateway really did.
+    pub fn book(&self) -> Book {
+        read_book(self.folder.path().join(BOOK_FILE)).unwrap()
+    }
+
+    /// Minor units that the gateway has kept for an order id of its own.
+    pub fn kept(&self, gateway_id: &str) -> i64 {
+        let book = self.book();
+        let money = book.money_by_order().get(gateway_id).copied().unwrap_or_default();
+        i64::try_from(money.captured - money.cancelled).unwrap()
+    }
+
+    pub fn mina<M>(&self, message: M) -> Request<M> {
+        self.user("mina", message)
+    }
+
+    pub fn user<M>(&self, user_id: &str, message: M) -> Request<M> {
+        outgoing(&Context::background("order", &self.clock).for_user(user_id), message)
+    }
+
+    pub fn cards(&self) -> CardServiceClient<Connection> {
+        CardServiceClient::new(self.connection.clone())
+    }
+
+    pub fn service(&self) -> PaymentServiceClient<Connection> {
+        PaymentServiceClient::new(self.connection.clone())
+    }
+
+    pub fn points(&self) -> PointServiceClient<Connection> {
+        PointServiceClient::new(self.connection.clone())
+    }
+
+    pub async fn request(&self, order_id: &str, card_token: &str, amount: i64) -> Result<Payment, Status> {
+        let request = RequestPaymentRequest {
+            order_id: order_id.to_owned(),
+            attempt: 1,
+            amount: won(amount),
+            card_token: card_token.to_owned(),
+            ..Default::default()
+        };
+        let answer = self.service().request_payment(self.mina(request)).await?;
+        Ok(answer.into_inner().payment.unwrap())
+    }
+
+    pub async fn row(&self, order_id: &str) -> Row {
+        let sql = "SELECT state, reason, captured, refunded, posts, next_at FROM payments WHERE order_id = $1";
+        self.database
+            .reader()
+            .find(sql, values![order_id])
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The attempt once it is in this state.
+    pub async fn until(&self, order_id: &str, state: &str) -> Row {
+        self.until_row(order_id, |row| row.state == state).await
+    }
+
+    /// The attempt once nothing of it is open.
+    pub async fn at_rest(&self, order_id: &str) -> Row {
+        self.until_row(order_id, |row| row.next_at.is_none()).await
+    }
+
+    async fn until_row(&self, order_id: &str, is_so: impl Fn(&Row) -> bool) -> Row {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let row = self.row(order_id).await;
+            if is_so(&row) {
+                return row;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{order_id} stays {} ({})",
+                row.state,
+                row.reason
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The facts told of an attempt, in order.
+    pub async fn facts(&self, order_id: &str) -> Vec<String> {
+        let sql = "SELECT type FROM outbox WHERE aggregateid = $1 ORDER BY version";
+        let subject = format!("payment/{order_id}.1");
+        let rows: Vec<Type> = self.database.reader().list(sql, values![subject]).await.unwrap();
+        rows.into_iter().map(|row| row.r#type).collect()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some((stop, _)) = &self.gateway {
+            stop.cancel();
+        }
+    }
+}
+
+pub fn won(minor_units: i64) -> Option<Money> {
+    Some(Money {
+        currency_code: "KRW".to_owned(),
+        minor_units,
+    })
+}
+
+pub fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
+    answer.unwrap_err().get_details_error_info().unwrap().reason
+}
