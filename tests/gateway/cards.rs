@@ -5,7 +5,8 @@ use kit::values;
 use pg_simulator::Profile;
 use proto::payment::v1::{CardType, RequestPaymentRequest, TokenizeCardRequest};
 
-use crate::support::{Engine, Service, engines, reason, won};
+use crate::service::{Service, reason, won};
+use support::Engine;
 
 const NUMBER: &str = "4929-1388-7051-2264";
 
@@ -37,7 +38,7 @@ async fn sealed(service: &Service, token: &str) -> Sealed {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_is_kept_until_its_attempt_is_final_and_for_its_user_alone() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::start(engine, Profile::Calm.behaviour()).await;
         let card = service
             .cards()

@@ -4,7 +4,8 @@ use futures::future::join_all;
 use pg_simulator::{Behaviour, Profile};
 use proto::payment::v1::{CardType, TokenizeCardRequest};
 
-use crate::support::{Service, engines};
+use crate::service::Service;
+use support::Engine;
 
 const PAYMENTS: usize = 40;
 
@@ -52,7 +53,7 @@ async fn pay_and_compare(service: &Service, what: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forty_percent_of_posts_fail_and_every_payment_ends_as_the_book_says() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let behaviour = Behaviour {
             speed: 20,
             ..Profile::Seed.behaviour()
@@ -64,7 +65,7 @@ async fn forty_percent_of_posts_fail_and_every_payment_ends_as_the_book_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_at_once_charges_nobody_twice() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let mut behaviour = Behaviour {
             speed: 20,
             ..Profile::Hostile.behaviour()
@@ -81,7 +82,7 @@ async fn every_fault_at_once_charges_nobody_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_gateway_down_payments_wait_and_are_paid_when_it_is_back() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let mut service = Service::idle(engine).await;
         service.run();
         for number in 0..30 {
@@ -106,7 +107,7 @@ async fn with_the_gateway_down_payments_wait_and_are_paid_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_dies_and_comes_back_loses_no_payment() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let slow = Behaviour {
             decision_delay_ms: pg_simulator::DelayMs { min: 300, max: 300 },
             ..Profile::Calm.behaviour()

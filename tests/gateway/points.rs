@@ -9,7 +9,8 @@ use proto::payment::v1::{
 };
 use tonic::Status;
 
-use crate::support::{Service, engines, reason, won};
+use crate::service::{Service, reason, won};
+use support::Engine;
 
 async fn charge(service: &Service, reference: &str, amount: i64) -> Result<(), Status> {
     let funding_reference = reference.to_owned();
@@ -99,7 +100,7 @@ struct Sum {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_charges_and_a_hundred_uses_at_once_all_succeed() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::idle(engine).await;
         charge(&service, "first", 1_000).await.unwrap();
         let charges = join_all((0..100).map(async |number| charge(&service, &format!("c{number}"), 10).await));
@@ -118,7 +119,7 @@ async fn a_hundred_charges_and_a_hundred_uses_at_once_all_succeed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step_happens_once_and_never_after_its_undo() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::idle(engine).await;
         for _ in 0..2 {
             charge(&service, "fund", 1_000).await.unwrap();

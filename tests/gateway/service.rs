@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kit::clock::Clock;
 use kit::context::Context;
-use kit::database::{Database, Location, Sql};
+use kit::database::{Database, Sql};
 use kit::edge::outgoing;
 use kit::in_process::Connection;
 use kit::money::Currency;
@@ -18,6 +18,7 @@ use proto::payment::v1::card_service_client::CardServiceClient;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::point_service_client::PointServiceClient;
 use proto::payment::v1::{Payment, RequestPaymentRequest};
+use support::Engine;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -30,13 +31,6 @@ pub const SECRET: &str = "unguessable";
 /// Payments that may wait for the gateway.
 pub const QUEUE_MAX: i64 = 60;
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where the service keeps its tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    Sqlite,
-    Postgres,
-}
 
 pub struct Service {
     pub payments: Payments,
@@ -65,32 +59,6 @@ struct Type {
     r#type: String,
 }
 
-/// SQLite, and PostgreSQL where there is one.
-#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
-pub fn engines() -> Vec<Engine> {
-    if std::env::var("JANGTEO_TEST_POSTGRES_URL").is_ok() {
-        return vec![Engine::Sqlite, Engine::Postgres];
-    }
-    println!("JANGTEO_TEST_POSTGRES_URL is not set: the PostgreSQL half did not run");
-    vec![Engine::Sqlite]
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
-async fn location(engine: Engine, folder: &TempDir) -> Location {
-    if engine == Engine::Sqlite {
-        return Location::Sqlite(folder.path().join("payment.db"));
-    }
-    let server = std::env::var("JANGTEO_TEST_POSTGRES_URL").unwrap();
-    let server = server.trim_end_matches('/');
-    let name = format!("payment_{}", uuid::Uuid::now_v7().simple());
-    let maintenance = sea_orm::Database::connect(format!("{server}/postgres")).await.unwrap();
-    sea_orm::ConnectionTrait::execute_unprepared(&maintenance, &format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    maintenance.close().await.unwrap();
-    Location::Postgres(format!("{server}/{name}"))
-}
-
 /// The pace of the contract, hurried.
 pub fn pace() -> Pace {
     Pace {
@@ -115,7 +83,7 @@ impl Service {
     pub async fn idle(engine: Engine) -> Self {
         let folder = TempDir::new().unwrap();
         let (clock, signer) = (Clock::default(), Signer::new(vec![7; 32], None));
-        let location = location(engine, &folder).await;
+        let location = engine.location(&folder, "payment").await;
         let database = Database::open("payment", &location, payment::MIGRATIONS, clock.clone(), signer)
             .await
             .unwrap();
@@ -257,6 +225,20 @@ impl Service {
                 row.state,
                 row.reason
             );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the gateway has decided what it was asked under this id.
+    pub async fn decided(&self, gateway_id: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let is_decided = || {
+            self.book()
+                .of_order(gateway_id)
+                .any(|transaction| transaction.verdict.is_some())
+        };
+        while !is_decided() {
+            assert!(tokio::time::Instant::now() < deadline, "{gateway_id} stays undecided");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

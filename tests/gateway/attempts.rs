@@ -4,7 +4,8 @@ use futures::future::join_all;
 use pg_simulator::Profile;
 use proto::payment::v1::{CloseAttemptRequest, PaymentState, RequestPaymentRequest, SyncPaymentRequest};
 
-use crate::support::{Engine, QUEUE_MAX, SECRET, Service, engines, reason, won};
+use crate::service::{QUEUE_MAX, SECRET, Service, reason, won};
+use support::Engine;
 
 fn close(order_id: &str) -> CloseAttemptRequest {
     CloseAttemptRequest {
@@ -24,7 +25,7 @@ fn sync(order_id: &str) -> SyncPaymentRequest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_test_card_meets_its_fate_and_the_book_agrees() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::start(engine, Profile::Calm.behaviour()).await;
         let fates = [
             ("approve", "CAPTURED", "", 1_000),
@@ -58,7 +59,7 @@ async fn every_test_card_meets_its_fate_and_the_book_agrees() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_request_many_times_at_once_is_one_payment() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::start(engine, Profile::Calm.behaviour()).await;
         let requests = (0..20).map(|_| service.request("order", "test-approve", 500));
         for answer in join_all(requests).await {
@@ -79,7 +80,7 @@ async fn the_same_request_many_times_at_once_is_one_payment() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_attempt_closed_before_it_is_requested_or_sent_is_never_sent() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let mut service = Service::idle(engine).await;
         let tombstone = service
             .service()
@@ -127,7 +128,7 @@ async fn an_attempt_closed_before_it_is_requested_or_sent_is_never_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asking_now_tells_what_the_gateway_knows_or_that_it_does_not_answer() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let mut service = Service::start(engine, Profile::Calm.behaviour()).await;
         assert_eq!(
             reason(service.service().sync_payment(service.mina(sync("none"))).await),
@@ -135,7 +136,7 @@ async fn asking_now_tells_what_the_gateway_knows_or_that_it_does_not_answer() {
         );
         service.request("order", "test-lost-callback", 100).await.unwrap();
         service.until("order", "PENDING").await;
-        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        service.decided("order.1").await;
         let answer = service
             .service()
             .sync_payment(service.mina(sync("order")))
@@ -154,7 +155,7 @@ async fn asking_now_tells_what_the_gateway_knows_or_that_it_does_not_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_is_a_hint_and_a_forged_one_has_no_effect() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::idle(engine).await;
         service.request("order", "test-approve", 100).await.unwrap();
         let forged = r#"{"transactionKey":"x","orderId":"order.1","amount":100,"status":"SUCCESS"}"#;
@@ -202,7 +203,7 @@ async fn what_cannot_be_requested_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_is_full_takes_no_more_but_answers_for_what_it_has() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::idle(engine).await;
         for number in 0..QUEUE_MAX {
             service

@@ -1,11 +1,9 @@
 //! The payment service against the gateway simulator: what the simulator's book says is the truth.
-//!
-//! On SQLite; also on PostgreSQL where `JANGTEO_TEST_POSTGRES_URL` names a server.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod attempts;
 mod cards;
 mod points;
 mod refunds;
-mod support;
+mod service;
 mod unsteady;

@@ -5,7 +5,8 @@ use pg_simulator::Profile;
 use proto::payment::v1::{PaymentState, RefundPaymentRequest, RefundPaymentResponse};
 use tonic::Status;
 
-use crate::support::{Service, engines, reason, won};
+use crate::service::{Service, reason, won};
+use support::Engine;
 
 async fn refund(service: &Service, refund_id: &str, amount: i64) -> Result<RefundPaymentResponse, Status> {
     let request = RefundPaymentRequest {
@@ -25,7 +26,7 @@ async fn refund(service: &Service, refund_id: &str, amount: i64) -> Result<Refun
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partial_refunds_go_back_once_each_and_never_exceed_the_capture() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::start(engine, Profile::Calm.behaviour()).await;
         assert_eq!(reason(refund(&service, "r", 1).await), "PAYMENT_NOT_FOUND");
         service.request("order", "test-approve", 1_000).await.unwrap();
@@ -57,7 +58,7 @@ async fn partial_refunds_go_back_once_each_and_never_exceed_the_capture() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refunds_promised_while_others_are_under_way_add_up() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::start(engine, Profile::Calm.behaviour()).await;
         service.request("order", "test-approve", 1_000).await.unwrap();
         service.until("order", "CAPTURED").await;
@@ -72,7 +73,7 @@ async fn refunds_promised_while_others_are_under_way_add_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_captured_is_not_refunded() {
-    for engine in engines() {
+    for engine in Engine::BOTH {
         let service = Service::start(engine, Profile::Calm.behaviour()).await;
         service.request("order", "test-limit", 1_000).await.unwrap();
         service.until("order", "DECLINED").await;
