@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kit::bus::{Consumer, Delivery};
 use kit::clock::from_proto;
 use kit::context::Context;
-use kit::database::{Database, Sql, placeholders, tuples};
+use kit::database::{Database, Sql, VALUES_MAX, placeholders, tuples};
 use kit::refusal::Failure;
 use kit::{Value, values};
 use prost::Message;
@@ -17,6 +17,9 @@ use tokio::sync::watch;
 
 /// Events that a projection takes at once.
 pub(crate) const BATCH_EVENTS_MAX: usize = 1_000;
+
+/// Values of one row.
+const COLUMNS: usize = 10;
 
 /// Appends what the bus brings.
 #[derive(Clone, Debug)]
@@ -80,16 +83,18 @@ impl Consumer for Journal {
         let head: Option<Head> = transaction.find(&sql, vec![]).await?;
         let head = head.ok_or_else(|| anyhow::anyhow!("the journal has no head"))?.position;
 
-        let sql = format!(
-            "SELECT event_id FROM event_journal WHERE event_id IN ({})",
-            placeholders(1, deliveries.len())
-        );
-        let ids = deliveries
-            .iter()
-            .map(|delivery| Value::from(delivery.event.event_id.as_str()))
-            .collect();
-        let known: Vec<Id> = transaction.list(&sql, ids).await?;
-        let mut known: HashSet<String> = known.into_iter().map(|row| row.event_id).collect();
+        let mut known = HashSet::new();
+        for deliveries in deliveries.chunks(VALUES_MAX) {
+            let sql = format!(
+                "SELECT event_id FROM event_journal WHERE event_id IN ({})",
+                placeholders(1, deliveries.len())
+            );
+            let ids = deliveries
+                .iter()
+                .map(|delivery| Value::from(delivery.event.event_id.as_str()));
+            let rows: Vec<Id> = transaction.list(&sql, ids.collect()).await?;
+            known.extend(rows.into_iter().map(|row| row.event_id));
+        }
         let fresh: Vec<&Delivery> = deliveries
             .iter()
             .filter(|delivery| known.insert(delivery.event.event_id.clone()))
@@ -97,16 +102,19 @@ impl Consumer for Journal {
         if fresh.is_empty() {
             return transaction.rollback().await;
         }
-        let sql = format!(
-            "INSERT INTO event_journal (position, event_id, type, source, subject, version, correlation_id, actor,
-                occurred_at, bytes) VALUES {}",
-            tuples(fresh.len(), 10)
-        );
-        let rows = (head + 1..)
-            .zip(&fresh)
-            .flat_map(|(position, delivery)| row(position, delivery));
-        transaction.run(&sql, rows.collect()).await?;
-        let last = head + i64::try_from(fresh.len()).unwrap_or(i64::MAX);
+        let mut last = head;
+        for fresh in fresh.chunks(VALUES_MAX / COLUMNS) {
+            let sql = format!(
+                "INSERT INTO event_journal (position, event_id, type, source, subject, version, correlation_id, actor,
+                    occurred_at, bytes) VALUES {}",
+                tuples(fresh.len(), COLUMNS)
+            );
+            let rows = (last + 1..)
+                .zip(fresh)
+                .flat_map(|(position, delivery)| row(position, delivery));
+            transaction.run(&sql, rows.collect()).await?;
+            last += i64::try_from(fresh.len()).unwrap_or(i64::MAX);
+        }
         transaction
             .run("UPDATE journal_head SET position = $1 WHERE id = 1", values![last])
             .await?;
@@ -190,9 +198,9 @@ pub(crate) struct Search<'a> {
     pub limit: u32,
 }
 
-/// Events that fit, oldest first.
+/// Events that fit, newest first.
 pub(crate) async fn search(connection: &impl ConnectionTrait, search: &Search<'_>) -> Result<Vec<Journaled>, Failure> {
-    let mut sql = "SELECT position, bytes FROM event_journal WHERE position > $1".to_owned();
+    let mut sql = "SELECT position, bytes FROM event_journal WHERE position < $1".to_owned();
     let mut values = values![search.behind];
     let texts = [
         ("correlation_id", search.correlation_id),
@@ -211,7 +219,7 @@ pub(crate) async fn search(connection: &impl ConnectionTrait, search: &Search<'_
         values.push(Value::from(time));
         sql.push_str(&format!(" AND occurred_at {comparison} ${}", values.len()));
     }
-    sql.push_str(&format!(" ORDER BY position LIMIT {}", search.limit));
+    sql.push_str(&format!(" ORDER BY position DESC LIMIT {}", search.limit));
     let rows: Vec<Row> = connection.list(&sql, values).await?;
     rows.into_iter().map(decode).collect()
 }

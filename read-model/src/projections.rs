@@ -15,10 +15,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kit::bus::Delivery;
 use kit::context::Context;
-use kit::database::{Database, Sql, WriteTransaction, tuples};
+use kit::database::{Database, Sql, VALUES_MAX, WriteTransaction, placeholders, tuples};
 use kit::refusal::Failure;
 use kit::{Value, dead_letter, values};
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,12 @@ pub(crate) trait Projection: Debug + Send + Sync + 'static {
     /// Applies a batch in order; an older version never overwrites a newer one.
     async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[Journaled])
     -> Result<(), Failure>;
+}
+
+/// The facts that the projection of this name wants.
+pub(crate) fn facts(name: &str) -> &'static [&'static str] {
+    let named = all().into_iter().find(|projection| projection.name() == name);
+    named.map_or(&[], |projection| projection.facts())
 }
 
 /// All projections.
@@ -221,6 +227,29 @@ async fn advance(transaction: &WriteTransaction, name: &str, from: i64, to: i64)
     Ok(transaction.run(sql, values![name, GENERATION, from, to]).await? == 1)
 }
 
+/// The rows of these ids, read in statements of bounded size: `select` without its condition, `key` the column of the ids.
+pub(crate) async fn by_ids<R: FromQueryResult>(
+    connection: &impl ConnectionTrait,
+    select: &str,
+    key: &str,
+    generation: i32,
+    ids: &[&str],
+) -> Result<Vec<R>, Failure> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(VALUES_MAX) {
+        let sql = format!(
+            "{select} WHERE generation = $1 AND {key} IN ({})",
+            placeholders(2, ids.len())
+        );
+        let values = values![generation]
+            .into_iter()
+            .chain(ids.iter().map(|id| Value::from(*id)))
+            .collect();
+        rows.extend(connection.list(&sql, values).await?);
+    }
+    Ok(rows)
+}
+
 /// Writes rows whole, in statements of bounded size: `columns` begins with the `keys` that name a row.
 pub(crate) async fn upsert(
     transaction: &WriteTransaction,
@@ -229,8 +258,6 @@ pub(crate) async fn upsert(
     keys: usize,
     rows: Vec<Vec<Value>>,
 ) -> Result<(), Failure> {
-    /// Values in one statement; SQLite takes 32,766.
-    const VALUES_MAX: usize = 16_000;
     let set = columns[keys..]
         .iter()
         .map(|column| format!("{column} = excluded.{column}"))

@@ -28,13 +28,20 @@ refusals! {
         Blocked { view: String } => Unavailable "VIEW_BLOCKED",
             en "the view {view} could not apply your change",
             ko "{view} 뷰에 변경 사항을 반영하지 못했습니다",
+        /// The watch ends before what it watches, because this process stops or it has lasted an hour.
+        WatchInterrupted {} => Unavailable "WATCH_INTERRUPTED",
+            en "the watch was interrupted, watch again from the last revision",
+            ko "감시가 중단되었습니다. 마지막 리비전부터 다시 시작해 주세요", retry 500,
     }
 }
 
+/// The name under which a query waits for the journal itself.
+pub(crate) const JOURNAL: &str = "journal";
+
 #[derive(FromQueryResult)]
 struct Journalled {
-    events: i64,
-    position: Option<i64>,
+    r#type: String,
+    position: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -81,19 +88,23 @@ impl ReadModel {
         }
     }
 
-    /// The first view that does not hold all the events.
+    /// The first view that does not hold all the events it wants, or could not apply one.
     async fn behind<'a>(&self, ids: &[String], views: &[&'a str]) -> Result<Option<&'a str>, Failure> {
         let sql = format!(
-            "SELECT COUNT(*) AS events, MAX(position) AS position FROM event_journal WHERE event_id IN ({})",
+            "SELECT type, position FROM event_journal WHERE event_id IN ({})",
             placeholders(1, ids.len())
         );
         let values = ids.iter().map(|id| Value::from(id.as_str())).collect();
-        let journalled: Option<Journalled> = self.database.reader().find(&sql, values).await?;
-        let journalled = journalled.filter(|row| usize::try_from(row.events) == Ok(ids.len()));
-        let Some(position) = journalled.and_then(|row| row.position) else {
+        let journalled: Vec<Journalled> = self.database.reader().list(&sql, values).await?;
+        if journalled.len() < ids.len() {
             return Ok(views.first().copied());
-        };
+        }
         for view in views {
+            let facts = projections::facts(view);
+            let wanted = journalled.iter().filter(|event| facts.contains(&event.r#type.as_str()));
+            let Some(position) = wanted.map(|event| event.position).max() else {
+                continue;
+            };
             if projections::position(&self.database, view).await? < position || self.blocked(ids, view).await? {
                 return Ok(Some(view));
             }

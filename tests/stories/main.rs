@@ -9,3 +9,4 @@ mod orders;
 mod products;
 mod scarcity;
 mod stock;
+mod views;

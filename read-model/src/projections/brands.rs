@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use kit::database::{Sql, WriteTransaction, placeholders};
+use kit::database::{Sql, WriteTransaction};
 use kit::refusal::Failure;
-use kit::{Value, values};
+use kit::values;
 use proto::event::v1::event::Fact;
 use proto::event::v1::{BrandRegistered, BrandUpdated};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{Projection, upsert};
+use super::{Projection, by_ids, upsert};
 use crate::journal::Journaled;
 
 #[derive(Debug)]
@@ -86,16 +86,14 @@ pub(crate) async fn find(
     generation: i32,
     ids: &[&str],
 ) -> Result<Vec<Row>, Failure> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!(
-        "SELECT brand_id, name, version FROM brands WHERE generation = $1 AND brand_id IN ({})",
-        placeholders(2, ids.len())
-    );
-    let mut values = values![generation];
-    values.extend(ids.iter().map(|id| Value::from(*id)));
-    Ok(connection.list(&sql, values).await?)
+    by_ids(
+        connection,
+        "SELECT brand_id, name, version FROM brands",
+        "brand_id",
+        generation,
+        ids,
+    )
+    .await
 }
 
 /// Brands by name, behind a (name, id).

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use kit::clock::from_proto;
-use kit::database::{Sql, WriteTransaction, placeholders};
+use kit::database::{Sql, WriteTransaction};
 use kit::refusal::Failure;
-use kit::{Value, values};
+use kit::values;
 use prost::Message;
 use proto::event::v1 as event;
 use proto::event::v1::CampaignSnapshot;
@@ -14,7 +14,7 @@ use proto::event::v1::event::Fact;
 use proto::readmodel::v1::CampaignEntry;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{Projection, upsert};
+use super::{Projection, by_ids, upsert};
 use crate::journal::Journaled;
 
 #[derive(Debug)]
@@ -187,16 +187,14 @@ pub(crate) async fn find(
     generation: i32,
     ids: &[&str],
 ) -> Result<Vec<Row>, Failure> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!(
-        "SELECT {COLUMNS} FROM campaigns WHERE generation = $1 AND campaign_id IN ({})",
-        placeholders(2, ids.len())
-    );
-    let mut values = values![generation];
-    values.extend(ids.iter().map(|id| Value::from(*id)));
-    Ok(connection.list(&sql, values).await?)
+    by_ids(
+        connection,
+        &format!("SELECT {COLUMNS} FROM campaigns"),
+        "campaign_id",
+        generation,
+        ids,
+    )
+    .await
 }
 
 /// Campaigns, newest first, behind a (time, id); of a product and its brand where they are given.

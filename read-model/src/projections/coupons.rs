@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use kit::clock::from_proto;
-use kit::database::{Sql, WriteTransaction, placeholders};
+use kit::database::{Sql, WriteTransaction};
 use kit::refusal::Failure;
-use kit::{Value, values};
+use kit::values;
 use proto::event::v1 as event;
 use proto::event::v1::event::Fact;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{Projection, upsert};
+use super::{Projection, by_ids, upsert};
 use crate::journal::Journaled;
 
 #[derive(Debug)]
@@ -115,16 +115,8 @@ async fn versions(
     generation: i32,
     ids: &[&str],
 ) -> Result<BTreeMap<String, i64>, Failure> {
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let sql = format!(
-        "SELECT {COLUMNS} FROM coupons WHERE generation = $1 AND coupon_id IN ({})",
-        placeholders(2, ids.len())
-    );
-    let mut values = values![generation];
-    values.extend(ids.iter().map(|id| Value::from(*id)));
-    let rows: Vec<Row> = transaction.list(&sql, values).await?;
+    let select = format!("SELECT {COLUMNS} FROM coupons");
+    let rows: Vec<Row> = by_ids(&**transaction, &select, "coupon_id", generation, ids).await?;
     Ok(rows.into_iter().map(|row| (row.coupon_id, row.version)).collect())
 }
 

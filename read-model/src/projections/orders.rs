@@ -14,7 +14,7 @@ use proto::event::v1::{Event, OrderSnapshot};
 use proto::readmodel::v1::{OrderDetail, OrderLine};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{Projection, upsert};
+use super::{Projection, by_ids, upsert};
 use crate::journal::Journaled;
 
 #[derive(Debug)]
@@ -76,16 +76,9 @@ impl Projection for Orders {
                 told.insert(&order.order_id, (event.version, order));
             }
         }
-        if told.is_empty() {
-            return Ok(());
-        }
-        let sql = format!(
-            "SELECT order_id, version FROM orders WHERE generation = $1 AND order_id IN ({})",
-            placeholders(2, told.len())
-        );
-        let mut keys = values![generation];
-        keys.extend(told.keys().map(|id| Value::from(*id)));
-        let known: Vec<Version> = transaction.list(&sql, keys).await?;
+        let ids: Vec<&str> = told.keys().copied().collect();
+        let select = "SELECT order_id, version FROM orders";
+        let known: Vec<Version> = by_ids(&**transaction, select, "order_id", generation, &ids).await?;
         let known: BTreeMap<String, i64> = known.into_iter().map(|row| (row.order_id, row.version)).collect();
         let newer = told
             .into_iter()

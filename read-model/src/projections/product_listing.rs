@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use kit::clock::from_proto;
-use kit::database::{Sql, WriteTransaction, placeholders};
+use kit::database::{Sql, VALUES_MAX, WriteTransaction, placeholders};
 use kit::refusal::Failure;
 use kit::{Value, values};
 use prost::Message;
@@ -13,7 +13,7 @@ use proto::event::v1::event::Fact;
 use proto::event::v1::{ProductSnapshot, ProductStatus};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{Projection, upsert};
+use super::{Projection, by_ids, upsert};
 use crate::journal::Journaled;
 
 #[derive(Debug)]
@@ -224,16 +224,16 @@ fn values(generation: i32, row: Listed) -> Vec<Value> {
 }
 
 async fn remove(transaction: &WriteTransaction, generation: i32, product_ids: &[&str]) -> Result<(), Failure> {
-    if product_ids.is_empty() {
-        return Ok(());
+    for product_ids in product_ids.chunks(VALUES_MAX) {
+        let sql = format!(
+            "DELETE FROM product_listing WHERE generation = $1 AND product_id IN ({})",
+            placeholders(2, product_ids.len())
+        );
+        let ids = product_ids.iter().map(|id| Value::from(*id));
+        transaction
+            .run(&sql, values![generation].into_iter().chain(ids).collect())
+            .await?;
     }
-    let sql = format!(
-        "DELETE FROM product_listing WHERE generation = $1 AND product_id IN ({})",
-        placeholders(2, product_ids.len())
-    );
-    let mut values = values![generation];
-    values.extend(product_ids.iter().map(|id| Value::from(*id)));
-    transaction.run(&sql, values).await?;
     Ok(())
 }
 
@@ -259,16 +259,8 @@ pub(crate) async fn details(
     generation: i32,
     product_ids: &[&str],
 ) -> Result<BTreeMap<String, Known>, Failure> {
-    if product_ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let sql = format!(
-        "SELECT snapshot, version, updated_at FROM product_details WHERE generation = $1 AND product_id IN ({})",
-        placeholders(2, product_ids.len())
-    );
-    let mut values = values![generation];
-    values.extend(product_ids.iter().map(|id| Value::from(*id)));
-    let rows: Vec<DetailRow> = connection.list(&sql, values).await?;
+    let select = "SELECT snapshot, version, updated_at FROM product_details";
+    let rows: Vec<DetailRow> = by_ids(connection, select, "product_id", generation, product_ids).await?;
     let known = rows.into_iter().map(|row| {
         let product = ProductSnapshot::decode(row.snapshot.as_slice()).map_err(anyhow::Error::from)?;
         Ok((

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use kit::clock::from_proto;
-use kit::database::{Sql, WriteTransaction, placeholders};
+use kit::database::{Sql, VALUES_MAX, WriteTransaction};
 use kit::refusal::Failure;
 use kit::{Value, values};
 use proto::event::v1::event::Fact;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::product_listing::{self, Known, Question, statement};
-use super::{Projection, upsert};
+use super::{Projection, by_ids, upsert};
 use crate::journal::Journaled;
 
 #[derive(Debug)]
@@ -250,16 +250,8 @@ pub(crate) async fn rows(
     generation: i32,
     product_ids: &[&str],
 ) -> Result<BTreeMap<String, Row>, Failure> {
-    if product_ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let sql = format!(
-        "SELECT {COLUMNS}, version FROM product_popularity WHERE generation = $1 AND product_id IN ({})",
-        placeholders(2, product_ids.len())
-    );
-    let mut values = values![generation];
-    values.extend(product_ids.iter().map(|id| Value::from(*id)));
-    let rows: Vec<Row> = connection.list(&sql, values).await?;
+    let select = format!("SELECT {COLUMNS}, version FROM product_popularity");
+    let rows: Vec<Row> = by_ids(connection, &select, "product_id", generation, product_ids).await?;
     Ok(rows.into_iter().map(|row| (row.product_id.clone(), row)).collect())
 }
 
@@ -269,23 +261,26 @@ pub(crate) async fn likes(
     generation: i32,
     keys: &[(&str, &str)],
 ) -> Result<Vec<Like>, Failure> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
+    let mut likes = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(VALUES_MAX / 2) {
+        let pairs = (0..keys.len())
+            .map(|key| format!("(${}, ${})", key * 2 + 2, key * 2 + 3))
+            .collect::<Vec<_>>();
+        let sql = format!(
+            "SELECT user_id, product_id, liked, liked_at, version FROM product_likes
+            WHERE generation = $1 AND (user_id, product_id) IN (VALUES {})",
+            pairs.join(", ")
+        );
+        let named = keys
+            .iter()
+            .flat_map(|(user_id, product_id)| values![*user_id, *product_id]);
+        likes.extend(
+            connection
+                .list::<Like>(&sql, values![generation].into_iter().chain(named).collect())
+                .await?,
+        );
     }
-    let pairs = (0..keys.len())
-        .map(|key| format!("(${}, ${})", key * 2 + 2, key * 2 + 3))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let sql = format!(
-        "SELECT user_id, product_id, liked, liked_at, version FROM product_likes
-        WHERE generation = $1 AND (user_id, product_id) IN (VALUES {pairs})"
-    );
-    let mut values = values![generation];
-    values.extend(
-        keys.iter()
-            .flat_map(|(user_id, product_id)| values![*user_id, *product_id]),
-    );
-    Ok(connection.list(&sql, values).await?)
+    Ok(likes)
 }
 
 /// What a user likes, newest first, behind a (time, id).

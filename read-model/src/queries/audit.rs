@@ -8,13 +8,14 @@ use proto::readmodel::v1::*;
 
 use crate::ReadModel;
 use crate::journal::{self, Search};
+use crate::waiting::JOURNAL;
 
 pub(crate) async fn list_events(
     state: ReadModel,
     context: Context,
     request: ListEventsRequest,
 ) -> Result<ListEventsResponse, Failure> {
-    state.await_revision(&context, &request.revision, &[]).await?;
+    state.await_revision(&context, &request.revision, &[JOURNAL]).await?;
     let at = |time: &Option<prost_types::Timestamp>| time.as_ref().map(|time| from_proto(time).as_microsecond());
     let (occurred_after, occurred_before) = (at(&request.occurred_after), at(&request.occurred_before));
     let ListEventsRequest {
@@ -33,7 +34,7 @@ pub(crate) async fn list_events(
         occurred_before,
         behind: state
             .page_behind(&page, &request.page_token)?
-            .map_or(0, |(position, _)| position),
+            .map_or(i64::MAX, |(position, _)| position),
         limit: size + 1,
     };
     let mut found = journal::search(state.database.reader(), &search).await?;

@@ -15,8 +15,9 @@ use tonic::Status;
 
 use super::NotFound;
 use crate::ReadModel;
-use crate::journal;
+use crate::journal::{self, Journaled};
 use crate::projections::orders::{self, Filter};
+use crate::waiting::ViewRefusal;
 
 const VIEW: &str = "orders";
 /// Between two looks, where another process may be the one that applies.
@@ -104,8 +105,9 @@ impl ReadModel {
         let (sender, receiver) = mpsc::channel(16);
         let state = self.clone();
         tokio::spawn(async move {
-            let watched = tokio::time::timeout(WATCH_MAX, state.follow(order, &sender));
-            if let Ok(Err(failure)) = watched.await {
+            let watched = tokio::time::timeout(WATCH_MAX, state.follow(&order, &sender)).await;
+            let interrupted = || Err(ViewRefusal::WatchInterrupted {}.into());
+            if let Err(failure) = watched.unwrap_or_else(|_| interrupted()) {
                 // a watcher that has gone needs no answer
                 drop(sender.send(Err(status(failure, locale))).await);
             }
@@ -113,62 +115,38 @@ impl ReadModel {
         Ok(Box::pin(ReceiverStream::new(receiver)))
     }
 
+    /// Sends the order as it is, and then as each later event tells it, until it is final or nobody listens.
     async fn follow(
         &self,
-        order: OrderDetail,
+        order: &OrderDetail,
         sender: &mpsc::Sender<Result<WatchOrderResponse, Status>>,
     ) -> Result<(), Failure> {
         let subject = format!("order/{}", order.order_id);
-        let mut version = order.version;
-        let mut ended = is_final(&order);
-        if sender
-            .send(Ok(WatchOrderResponse {
-                order: Some(order),
-                revision: String::new(),
-            }))
-            .await
-            .is_err()
-        {
-            return Ok(());
-        }
+        let mut version = order.version - 1;
         let mut applied = self.applied.subscribe();
-        while !ended {
+        loop {
             applied.mark_unchanged();
-            for journaled in journal::of_subject(self.database.reader(), &subject, version).await? {
-                let Some(snapshot) = orders::snapshot(&journaled.event) else {
+            for Journaled { event, .. } in journal::of_subject(self.database.reader(), &subject, version).await? {
+                let Some(snapshot) = orders::snapshot(&event) else {
                     continue;
                 };
-                version = journaled.event.version;
+                version = event.version;
                 let order = orders::shown(snapshot, version);
-                ended = is_final(&order);
+                let ended = is_final(&order);
                 let mut revision = Revision::default();
-                journaled
-                    .event
-                    .event_id
-                    .parse()
-                    .map(|event_id| revision.add(event_id))
-                    .unwrap_or_default();
-                let revision = revision.seal(self.database.signer());
-                if sender
-                    .send(Ok(WatchOrderResponse {
-                        order: Some(order),
-                        revision,
-                    }))
-                    .await
-                    .is_err()
-                    || ended
-                {
+                revision.add(event.event_id.parse().map_err(anyhow::Error::from)?);
+                let (order, revision) = (Some(order), revision.seal(self.database.signer()));
+                if sender.send(Ok(WatchOrderResponse { order, revision })).await.is_err() || ended {
                     return Ok(());
                 }
             }
             tokio::select! {
-                () = self.stop.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => return Err(ViewRefusal::WatchInterrupted {}.into()),
                 () = sender.closed() => return Ok(()),
                 _ = applied.changed() => {}
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
-        Ok(())
     }
 }
 

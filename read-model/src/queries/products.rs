@@ -1,6 +1,6 @@
 //! Listings, details, hearts and brands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use kit::clock::{from_microseconds, to_proto};
 use kit::context::Context;
@@ -104,14 +104,15 @@ pub(crate) async fn batch_get_products(
     state
         .await_revision(&context, &request.revision, &[LISTING, POPULARITY, BRANDS])
         .await?;
-    let ids: Vec<&str> = request.product_ids.iter().map(String::as_str).collect();
+    let mut seen = HashSet::new();
+    let ids = request.product_ids.iter().map(String::as_str);
+    let ids: Vec<&str> = ids.filter(|id| seen.insert(*id)).collect();
     let products = state.details(&ids).await?;
-    let missing = request
-        .product_ids
-        .iter()
-        .filter(|id| !products.iter().any(|product| product.product_id == **id));
+    let missing = ids
+        .into_iter()
+        .filter(|id| !products.iter().any(|product| product.product_id == *id));
     Ok(BatchGetProductsResponse {
-        missing_product_ids: missing.cloned().collect(),
+        missing_product_ids: missing.map(str::to_owned).collect(),
         products,
     })
 }

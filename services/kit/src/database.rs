@@ -20,7 +20,7 @@ use crate::refusal::Failure;
 use crate::signing::Signer;
 
 pub use migration::Migration;
-pub use sql::{Sql, placeholders, tuples};
+pub use sql::{Sql, VALUES_MAX, placeholders, tuples};
 use sqlite_writer::SqliteWriter;
 pub use write_transaction::WriteTransaction;
 

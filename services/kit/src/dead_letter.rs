@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::bus::Delivery;
-use crate::database::{Sql, WriteTransaction, placeholders};
+use crate::database::{Sql, VALUES_MAX, WriteTransaction, placeholders};
 use crate::refusal::Failure;
 use crate::values;
 
@@ -54,22 +54,28 @@ pub async fn held_subjects(
     consumer: &str,
     deliveries: &[&Delivery],
 ) -> Result<HashSet<String>, Failure> {
-    if deliveries.is_empty() {
-        return Ok(HashSet::new());
+    let dead = "FROM dead_letters WHERE consumer = $1 AND state IN ('DEAD', 'WAITING', 'INVESTIGATING')";
+    let any: Option<Subject> = connection
+        .find(&format!("SELECT subject {dead} LIMIT 1"), values![consumer])
+        .await?;
+    let mut held = HashSet::new();
+    // as good as always there is none
+    if any.is_none() {
+        return Ok(held);
     }
-    let sql = format!(
-        "SELECT DISTINCT subject FROM dead_letters
-         WHERE consumer = $1 AND state IN ('DEAD', 'WAITING', 'INVESTIGATING') AND subject IN ({})",
-        placeholders(2, deliveries.len())
-    );
-    let mut values = values![consumer];
-    values.extend(
-        deliveries
+    for deliveries in deliveries.chunks(VALUES_MAX) {
+        let sql = format!(
+            "SELECT DISTINCT subject {dead} AND subject IN ({})",
+            placeholders(2, deliveries.len())
+        );
+        let subjects = deliveries
             .iter()
-            .map(|delivery| crate::Value::from(delivery.event.subject.as_str())),
-    );
-    let rows: Vec<Subject> = connection.list(&sql, values).await?;
-    Ok(rows.into_iter().map(|row| row.subject).collect())
+            .map(|delivery| crate::Value::from(delivery.event.subject.as_str()));
+        let values = values![consumer].into_iter().chain(subjects).collect();
+        let rows: Vec<Subject> = connection.list(&sql, values).await?;
+        held.extend(rows.into_iter().map(|row| row.subject));
+    }
+    Ok(held)
 }
 
 /// Keeps an event that could not be handled after `attempts`.

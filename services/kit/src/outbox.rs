@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::clock::to_proto;
 use crate::context::Context;
-use crate::database::{Sql, WriteTransaction, tuples};
+use crate::database::{Sql, VALUES_MAX, WriteTransaction, tuples};
 use crate::refusal::Failure;
 use crate::values;
 
@@ -23,8 +23,8 @@ pub const SCHEMA_VERSION: i32 = 1;
 
 /// Buckets of subjects on PostgreSQL; a relay holds a lease on each that it works on.
 const BUCKETS: i64 = 16;
-/// Rows in one INSERT; SQLite finds the place of a named value in time that grows with their number.
-const ROWS_PER_STATEMENT_MAX: usize = 100;
+/// Values of one row.
+const COLUMNS: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -95,12 +95,12 @@ fn tell(
 pub(crate) async fn write(transaction: &WriteTransaction, told: Vec<Told>) -> Result<(), Failure> {
     let postgres = transaction.database().is_postgres();
     let now = transaction.context().now.as_microsecond();
-    for rows in told.chunks(ROWS_PER_STATEMENT_MAX) {
+    for rows in told.chunks(VALUES_MAX / COLUMNS) {
         let sql = format!(
             "INSERT INTO outbox (id, aggregatetype, aggregateid, version, type, payload, bucket, recorded_at) VALUES {}",
-            tuples(rows.len(), 8)
+            tuples(rows.len(), COLUMNS)
         );
-        let mut values = Vec::with_capacity(rows.len() * 8);
+        let mut values = Vec::with_capacity(rows.len() * COLUMNS);
         for Told { event, .. } in rows {
             let kind = event.subject.split('/').next().unwrap_or_default();
             values.extend(values![

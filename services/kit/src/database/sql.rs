@@ -61,6 +61,10 @@ macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$($crate::Value::from($value)),*] };
 }
 
+/// Values bound in one statement. SQLite takes `$n` for a name and looks it up among all others, so a statement costs the
+/// square of its values; and pieces of one size are one prepared statement.
+pub const VALUES_MAX: usize = 320;
+
 /// `$first, $first+1, …` for an `IN (…)` of `count` values.
 #[must_use]
 pub fn placeholders(first: usize, count: usize) -> String {

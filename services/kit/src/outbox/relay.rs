@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::BUCKETS;
 use crate::bus::{Bus, Delivery};
 use crate::context::Context;
-use crate::database::{Database, Sql, placeholders};
+use crate::database::{Database, Sql, VALUES_MAX, placeholders};
 use crate::id::new_id;
 use crate::refusal::Failure;
 use crate::values;
@@ -164,16 +164,18 @@ impl Relay {
             .map(|lease| format!("({}, {})", lease.bucket, lease.token))
             .collect::<Vec<_>>()
             .join(", ");
-        let sql = format!(
-            "UPDATE outbox SET published_at = {} WHERE sequence IN ({}) AND bucket IN
-                (SELECT bucket FROM outbox_leases WHERE holder = $1 AND (bucket, token) IN (VALUES {tokens}))",
-            self.database.now_sql(),
-            placeholders(2, sequences.len()),
-        );
-        let mut values = values![self.holder.as_str()];
-        values.extend(sequences.iter().map(|sequence| crate::Value::from(*sequence)));
         let transaction = self.database.begin_bare(&context).await?;
-        transaction.run(&sql, values).await?;
+        for sequences in sequences.chunks(VALUES_MAX) {
+            let sql = format!(
+                "UPDATE outbox SET published_at = {} WHERE sequence IN ({}) AND bucket IN
+                    (SELECT bucket FROM outbox_leases WHERE holder = $1 AND (bucket, token) IN (VALUES {tokens}))",
+                self.database.now_sql(),
+                placeholders(2, sequences.len()),
+            );
+            let mut values = values![self.holder.as_str()];
+            values.extend(sequences.iter().map(|sequence| crate::Value::from(*sequence)));
+            transaction.run(&sql, values).await?;
+        }
         transaction.commit_quietly().await
     }
 
