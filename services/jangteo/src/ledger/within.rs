@@ -127,7 +127,9 @@ pub(super) const INVARIANTS: &[Invariant] = &[
                  WHERE COALESCE(l.subtotal, 0) <> o.subtotal OR COALESCE(l.discount, 0) <> o.discount
                      OR o.total <> o.subtotal - o.discount
                      OR (o.total <> o.points + o.card AND o.state NOT IN ('PLACED', 'CANCELLED', 'EXPIRED'))",
-        figure: "SELECT CAST(COUNT(*) AS TEXT) || ' orders, ' || CAST(COALESCE(SUM(total), 0) AS TEXT) || ' in total' AS figure FROM orders",
+        figure: "SELECT CAST(COUNT(*) AS TEXT) || ' orders, '
+            || CAST(COUNT(CASE WHEN state = 'PAID' THEN 1 END) AS TEXT) || ' paid, '
+            || CAST(COALESCE(SUM(total), 0) AS TEXT) || ' in total' AS figure FROM orders",
     },
     Invariant {
         name: "checkouts-at-rest",
