@@ -12,6 +12,7 @@ use kit::bus::Consumer;
 use kit::database::{Database, Migration};
 use kit::money::Currency;
 use kit::refusal::Reason;
+use kit::server::REQUEST_BYTES_MAX;
 use proto::readmodel::v1::audit_service_server::AuditServiceServer;
 use proto::readmodel::v1::coupon_query_service_server::CouponQueryServiceServer;
 use proto::readmodel::v1::order_query_service_server::OrderQueryServiceServer;
@@ -61,11 +62,11 @@ impl ReadModel {
     /// Adds all query services and `AuditService`.
     pub fn routes(&self, routes: &mut RoutesBuilder) {
         routes
-            .add_service(ProductQueryServiceServer::new(self.clone()))
-            .add_service(OrderQueryServiceServer::new(self.clone()))
-            .add_service(CouponQueryServiceServer::new(self.clone()))
-            .add_service(PointQueryServiceServer::new(self.clone()))
-            .add_service(AuditServiceServer::new(self.clone()));
+            .add_service(ProductQueryServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(OrderQueryServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(CouponQueryServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(PointQueryServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(AuditServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
     }
 
     /// Who is to hear of events.

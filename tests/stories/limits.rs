@@ -44,6 +44,9 @@ story! {
         let request = LikeProductRequest { product_id: "x".repeat(REQUEST_BYTES_MAX + 1), ..Default::default() };
         let refused = mina.likes().like_product(request).await.unwrap_err();
         assert!(matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument), "{refused:?}");
+        let request = GetProductRequest { product_id: "x".repeat(REQUEST_BYTES_MAX + 1), ..Default::default() };
+        let refused = mina.products_seen().get_product(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::OutOfRange, "{refused:?}");
         mina.products_seen().list_products(ListProductsRequest::default()).await.unwrap();
     }
 }

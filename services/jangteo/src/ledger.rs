@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use kit::database::{Database, Sql};
 use kit::refusal::{Failure, status};
+use kit::server::REQUEST_BYTES_MAX;
 use proto::operations::v1::ledger_service_client::LedgerServiceClient;
 use proto::operations::v1::ledger_service_server::{LedgerService, LedgerServiceServer};
 use proto::operations::v1::{CheckRequest, CheckResponse};
@@ -78,7 +79,7 @@ impl Ledger {
 
     /// Adds the service.
     pub fn routes(&self, routes: &mut RoutesBuilder) {
-        routes.add_service(LedgerServiceServer::new(self.clone()));
+        routes.add_service(LedgerServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
     }
 }
 

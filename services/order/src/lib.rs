@@ -14,6 +14,7 @@ use kit::in_process::Connection;
 use kit::inbox::Inbox;
 use kit::money::Currency;
 use kit::refusal::Reason;
+use kit::server::REQUEST_BYTES_MAX;
 use proto::order::v1::order_service_server::OrderServiceServer;
 use tokio::sync::Notify;
 use tonic::service::RoutesBuilder;
@@ -70,7 +71,7 @@ impl Orders {
 
     /// Adds the RPCs to a server.
     pub fn routes(&self, routes: &mut RoutesBuilder) {
-        routes.add_service(OrderServiceServer::new(self.clone()));
+        routes.add_service(OrderServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
     }
 
     /// Who is to hear of events.
