@@ -34,6 +34,11 @@ pub const MIGRATIONS: &[Migration] = kit::migrations!(
 /// Every reason with which queries refuse.
 pub const REASONS: &[&[Reason]] = &[queries::NotFound::REASONS, waiting::ViewRefusal::REASONS];
 
+/// The names of all projections.
+pub fn projection_names() -> impl Iterator<Item = &'static str> {
+    projections::all().into_iter().map(|projection| projection.name())
+}
+
 /// The read model; clones share it.
 #[derive(Clone, Debug)]
 pub struct ReadModel {

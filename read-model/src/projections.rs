@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kit::bus::Delivery;
 use kit::context::Context;
+use kit::crash_point;
 use kit::database::{Database, Sql, VALUES_MAX, WriteTransaction, placeholders, tuples};
 use kit::refusal::Failure;
 use kit::{Value, dead_letter, values};
@@ -84,7 +85,8 @@ impl Applier {
         let mut appended = self.journal.appended();
         loop {
             appended.mark_unchanged();
-            let outcome = self.catch_up(&stop).await;
+            let name = self.projection.name();
+            let outcome = crash_point::during(|| format!("{name} projection"), self.catch_up(&stop)).await;
             let pause = match &outcome {
                 Ok(()) => POLL,
                 Err(failure) => {

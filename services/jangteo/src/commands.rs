@@ -1,26 +1,29 @@
-//! What `jangteo` can be told to do.
+//! The command line: reads what is wanted, does it, and says how it went by exit code.
+//!
+//! 0: done. 1: it failed, or a check found something. 2: the command line is wrong.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::client::Connected;
+use crate::config::{self, Config, LogFormat};
+use crate::load::replay::{self, Plan};
+use crate::shop::Shop;
+use crate::{doctor, import, ledger, sample};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use jangteo::client::Connected;
-use jangteo::config::Config;
-use jangteo::load::replay::{self, Plan};
-use jangteo::shop::Shop;
-use jangteo::{doctor, import, ledger, sample};
 use kit::clock::Clock;
 use kit::money::Currency;
+use tracing_subscriber::EnvFilter;
 
 /// The transactional core of a shop.
 #[derive(Debug, Parser)]
 #[command(name = "jangteo", version, about)]
-pub struct Arguments {
+struct Arguments {
     /// The configuration file [default: jangteo.toml, if it is there].
     #[arg(long, global = true)]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// The folder of the embedded databases.
     #[arg(long, global = true)]
     data_folder: Option<PathBuf>,
@@ -116,7 +119,7 @@ enum ConfigCommand {
 
 impl Arguments {
     /// What is given here goes before file and environment.
-    pub fn overrule(&self, config: &mut Config) {
+    fn overrule(&self, config: &mut Config) {
         if let Some(folder) = &self.data_folder {
             config.data_folder.clone_from(folder);
         }
@@ -132,8 +135,41 @@ impl Arguments {
     }
 }
 
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = load(&arguments).and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(run(arguments, config))
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("jangteo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(arguments: &Arguments) -> anyhow::Result<Config> {
+    let file = arguments.config.clone().unwrap_or_else(|| config::FILE.into());
+    let mut config = Config::load(&file)?;
+    arguments.overrule(&mut config);
+    let filter = EnvFilter::try_new(&config.log)?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    match config.log_format {
+        LogFormat::Pretty => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(config)
+}
+
 /// Does what was asked.
-pub async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
+async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
     let endpoint = arguments.endpoint.as_deref();
     match arguments.command.unwrap_or(Command::All { empty: false }) {
         Command::All { .. } => all(&config).await,

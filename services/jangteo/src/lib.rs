@@ -1,6 +1,7 @@
 //! The one binary as a library: configuration, the shop in one process, and the work of each command.
 
 pub mod client;
+pub mod commands;
 pub mod config;
 pub mod data_folder;
 pub mod doctor;

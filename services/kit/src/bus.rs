@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use proto::event::v1::Event;
 
+use crate::crash_point;
 use crate::refusal::Failure;
 
 /// An event on its way, with its bytes as they were received.
@@ -51,7 +52,11 @@ impl Bus {
     pub async fn publish(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
         match self {
             Self::InProcess(consumers) => {
-                try_join_all(consumers.iter().map(|consumer| consumer.consume(deliveries))).await?;
+                let consumed = consumers.iter().map(|consumer| {
+                    let name = || consumer.name().to_owned();
+                    crash_point::during(name, consumer.consume(deliveries))
+                });
+                try_join_all(consumed).await?;
                 Ok(())
             }
         }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::crash_point;
 use crate::refusal::Failure;
 use crate::signing::Signer;
 
@@ -81,7 +82,8 @@ impl Database {
             signer,
             commits: Arc::new(watch::Sender::new(0)),
         };
-        migration::migrate(&database, migrations)
+        let migrated = migration::migrate(&database, migrations);
+        crash_point::during(|| format!("migrate {owner}"), migrated)
             .await
             .with_context(|| format!("migrate {owner}"))?;
         Ok(database)

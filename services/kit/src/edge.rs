@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::caller::{Caller, CallerRefusal};
 use crate::clock::Clock;
 use crate::context::{Context, IdempotencyKey};
+use crate::crash_point;
 use crate::id::new_id;
 use crate::idempotency::fingerprint;
 use crate::refusal::{Failure, Locale, status};
@@ -74,9 +75,11 @@ where
     let idempotency = idempotency(&request).map_err(|failure| status(failure, locale))?;
     let context = Context { idempotency, ..context };
     let deadline = context.deadline;
+    let method = method(&request);
     let message = request.into_inner();
 
-    let task = tokio::spawn(async move {
+    let name = move || method.rsplit('.').next().unwrap_or_default().to_owned();
+    let task = tokio::spawn(crash_point::during(name, async move {
         let mut lost = 0;
         loop {
             match run(state.clone(), context.clone(), message.clone()).await {
@@ -90,7 +93,7 @@ where
                 outcome => return outcome,
             }
         }
-    });
+    }));
     let outcome = within(deadline, task)
         .await
         .map_err(|failure| status(failure, locale))?;
@@ -222,16 +225,16 @@ fn idempotency<M: Contract + Message>(request: &Request<M>) -> Result<Option<Ide
         _ => return Err(RequestFault::RequestIdInvalid {}.into()),
     };
     let request_id = Uuid::parse_str(chosen).map_err(|_| RequestFault::RequestIdInvalid {})?;
-    let method = request
-        .extensions()
-        .get::<Arrival>()
-        .map(|arrival| arrival.method.clone())
-        .unwrap_or_default();
     Ok(Some(IdempotencyKey {
-        method,
+        method: method(request),
         request_id,
         fingerprint: fingerprint(request.get_ref()),
     }))
+}
+
+fn method<M>(request: &Request<M>) -> String {
+    let arrival = request.extensions().get::<Arrival>();
+    arrival.map(|arrival| arrival.method.clone()).unwrap_or_default()
 }
 
 async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Result<T, Failure> {

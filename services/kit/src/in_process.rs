@@ -10,7 +10,10 @@ use tower::{Service, ServiceExt};
 
 use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::crash_point;
 use crate::edge::{Arrival, correlation_id};
+
+type Answer = BoxFuture<'static, Result<http::Response<Body>, Box<dyn std::error::Error + Send + Sync>>>;
 
 /// Where the clients of one service send their calls; give it to any generated client.
 #[derive(Clone, Debug)]
@@ -31,7 +34,7 @@ pub enum Connection {
 impl Service<http::Request<Body>> for Connection {
     type Response = http::Response<Body>;
     type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
         match self {
@@ -40,7 +43,21 @@ impl Service<http::Request<Body>> for Connection {
         }
     }
 
-    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let path = request.uri().path().to_owned();
+        let answer = self.send(request);
+        Box::pin(async move {
+            let what = path.rsplit('.').next().unwrap_or_default();
+            crash_point::before(what);
+            let answer = answer.await;
+            crash_point::after(what);
+            answer
+        })
+    }
+}
+
+impl Connection {
+    fn send(&mut self, mut request: http::Request<Body>) -> Answer {
         match self {
             Self::InProcess { routes, caller, clock } => {
                 let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());

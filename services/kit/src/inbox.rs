@@ -14,7 +14,7 @@ use crate::caller::Caller;
 use crate::context::Context;
 use crate::database::{Database, Sql, WriteTransaction};
 use crate::refusal::Failure;
-use crate::{dead_letter, values};
+use crate::{crash_point, dead_letter, values};
 
 /// Longer than topic and outbox, so that no redelivery finds its mark gone.
 pub const INBOX_RETENTION_DAYS: i64 = 30;
@@ -82,7 +82,8 @@ impl<R: Reactions> Inbox<R> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let failure = match self.apply(delivery).await {
+            let name = || format!("{} {}", self.name(), delivery.event.r#type);
+            let failure = match crash_point::during(name, self.apply(delivery)).await {
                 Ok(()) => return Ok(true),
                 // the database being down is no attempt: the relay brings the batch again
                 Err(failure) if failure.is_outage() => return Err(failure),

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod caller;
 pub mod clock;
 pub mod context;
+pub mod crash_point;
 pub mod database;
 pub mod dead_letter;
 pub mod edge;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::crash_point;
 use crate::database::{Database, Sql};
 use crate::idempotency::REQUEST_RETENTION_DAYS;
 use crate::inbox::INBOX_RETENTION_DAYS;
@@ -34,7 +35,8 @@ pub async fn run(database: Database, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PERIOD) => {}
         }
-        if let Err(failure) = sweep(&database).await {
+        let swept = crash_point::during(|| "retention".to_owned(), sweep(&database)).await;
+        if let Err(failure) = swept {
             tracing::warn!(owner = database.owner(), %failure, "retention waits for the next round");
         }
     }

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
+use kit::crash_point;
 use kit::refusal::Failure;
 use serde::Deserialize;
 
@@ -41,7 +42,7 @@ async fn receive(State(payments): State<Payments>, Path(secret): Path<String>, b
     let Some((order_id, attempt)) = attempt else {
         return StatusCode::BAD_REQUEST;
     };
-    match hinted(&payments, order_id, attempt).await {
+    match crash_point::during(|| "callback".to_owned(), hinted(&payments, order_id, attempt)).await {
         Ok(()) => StatusCode::OK,
         Err(failure) => {
             tracing::warn!(%failure, "a callback is made up for by the next look-up");

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use kit::context::Context;
+use kit::crash_point;
 use kit::database::Database;
 use kit::refusal::{Failure, Fault};
 use prost::Message;
@@ -95,7 +96,12 @@ async fn serve(database: Database, mut waiting: mpsc::Receiver<Waiting>) {
         let (commands, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|waiting| (waiting.command, waiting.answer)).unzip();
         // a task of its own: a panic breaks one batch and not the lane
-        let done = tokio::spawn(settle(database.clone(), commands, answers));
+        let first = match &commands[0].ask {
+            Ask::Reserve(_) => "Reserve".to_owned(),
+            Ask::Fulfil(wish) => format!("{wish:?}"),
+        };
+        let work = settle(database.clone(), commands, answers);
+        let done = tokio::spawn(crash_point::during(move || format!("stock lane {first}"), work));
         if let Err(error) = done.await {
             tracing::error!(%error, "a batch of stock commands broke");
         }

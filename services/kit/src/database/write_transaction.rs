@@ -10,6 +10,7 @@ use sea_orm::DatabaseTransaction;
 use super::sqlite_writer::Loan;
 use super::{Database, Sql};
 use crate::context::Context;
+use crate::crash_point;
 use crate::outbox::{self, Told};
 use crate::refusal::Failure;
 use crate::revision::Revision;
@@ -123,10 +124,12 @@ impl WriteTransaction {
         let woken = !told.is_empty();
         outbox::write(&self, told).await?;
         let commits = Arc::clone(&self.database.commits);
+        crash_point::before("commit");
         match self.inner {
             Inner::Alone(transaction) => transaction.commit().await?,
             Inner::InGroup(loan) => loan.commit().await?,
         }
+        crash_point::after("commit");
         if woken {
             commits.send_modify(|count| *count = count.wrapping_add(1));
         }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::BUCKETS;
 use crate::bus::{Bus, Delivery};
 use crate::context::Context;
+use crate::crash_point;
 use crate::database::{Database, Sql, VALUES_MAX, placeholders};
 use crate::id::new_id;
 use crate::refusal::Failure;
@@ -64,7 +65,8 @@ impl Relay {
         let mut commits = self.database.commits();
         loop {
             commits.mark_unchanged();
-            let outcome = self.drain(&stop).await;
+            let owner = self.database.owner();
+            let outcome = crash_point::during(|| format!("{owner} relay"), self.drain(&stop)).await;
             if let Err(failure) = &outcome {
                 tracing::warn!(owner = self.database.owner(), %failure, "relay pauses");
             }
@@ -101,7 +103,9 @@ impl Relay {
                 .into_iter()
                 .map(|row| deliver(row.payload))
                 .collect::<Result<Vec<_>, _>>()?;
+            crash_point::before("publish");
             self.bus.publish(&deliveries).await?;
+            crash_point::after("publish");
             self.mark(&sequences).await?;
             published += sequences.len();
             if !full {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use kit::context::Context;
+use kit::crash_point;
 use kit::refusal::Failure;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ impl Orders {
             let leased = if free == 0 {
                 Ok(Vec::new())
             } else {
-                self.take_due(free).await
+                crash_point::during(|| "checkout worker".to_owned(), self.take_due(free)).await
             };
             let leased = leased.unwrap_or_else(|failure| {
                 tracing::warn!(%failure, "checkouts wait for the database");
@@ -36,11 +37,13 @@ impl Orders {
             });
             for mut held in leased {
                 let orders = self.clone();
-                running.spawn(async move {
+                let (direction, step) = (held.checkout.direction, held.checkout.step);
+                let name = move || format!("checkout {} {}", direction.name(), step.name());
+                running.spawn(crash_point::during(name, async move {
                     if let Err(failure) = orders.advance(&mut held).await {
                         orders.postpone(&held, &failure).await;
                     }
-                });
+                }));
             }
             let full = running.len() == AT_ONCE_MAX;
             tokio::select! {

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kit::breaker::{Breaker, Call, Settings};
+use kit::crash_point;
 use tokio::sync::Semaphore;
 
 use super::{Answer, Cancellation, CardGateway, Charge, Transaction};
@@ -46,7 +47,9 @@ impl Line {
     pub(crate) async fn charge(&self, charge: &Charge<'_>, last_try: bool) -> Answer {
         let _place = self.places.acquire().await;
         let started = Instant::now();
+        crash_point::before("POST");
         let answer = self.gateway.charge(charge).await;
+        crash_point::after("POST");
         let failed = match answer {
             Answer::Accepted { .. } | Answer::Rejected { .. } => false,
             Answer::NotTaken { .. } if !last_try => {
@@ -64,7 +67,9 @@ impl Line {
         locked(&self.others).admit(Instant::now()).map_err(LineClosed)?;
         let _place = self.places.acquire().await;
         let started = Instant::now();
+        crash_point::before("look-up");
         let book = self.gateway.look_up(order_id).await;
+        crash_point::after("look-up");
         record(&self.others, "look-ups", book.is_err(), started);
         Ok(book)
     }
@@ -72,7 +77,10 @@ impl Line {
     /// Gives money back; called after a look-up that was admitted and answered.
     pub(crate) async fn cancel(&self, transaction_key: &str, amount: i64) -> Cancellation {
         let _place = self.places.acquire().await;
-        self.gateway.cancel(transaction_key, amount).await
+        crash_point::before("cancel");
+        let outcome = self.gateway.cancel(transaction_key, amount).await;
+        crash_point::after("cancel");
+        outcome
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kit::context::Context;
+use kit::crash_point;
 use kit::database::WriteTransaction;
 use kit::outbox;
 use kit::refusal::Failure;
@@ -51,15 +52,20 @@ impl Payments {
         let mut forget = tokio::time::interval(FORGET_EVERY);
         loop {
             let free = self.settings.calls_max - running.len();
-            for lease in self.lease_due(free).await {
+            let leased = crash_point::during(|| "payment driver".to_owned(), self.lease_due(free)).await;
+            for lease in leased {
                 let payments = self.clone();
-                running.spawn(async move {
-                    let id = lease.payment.gateway_id();
-                    if let Err(failure) = payments.go_on(&lease).await {
-                        // its lease runs out, and it is looked up again
-                        tracing::warn!(payment = id, %failure, "payment goes on later");
-                    }
-                });
+                let state = lease.payment.state;
+                running.spawn(crash_point::during(
+                    move || format!("payment {}", state.name()),
+                    async move {
+                        let id = lease.payment.gateway_id();
+                        if let Err(failure) = payments.go_on(&lease).await {
+                            // its lease runs out, and it is looked up again
+                            tracing::warn!(payment = id, %failure, "payment goes on later");
+                        }
+                    },
+                ));
             }
             let full = running.len() >= self.settings.calls_max;
             tokio::select! {
@@ -67,7 +73,7 @@ impl Payments {
                 () = stop.cancelled() => break,
                 Some(_) = running.join_next(), if full => {}
                 () = self.wake.notified(), if !full => {}
-                _ = forget.tick() => self.forget_cards().await,
+                _ = forget.tick() => crash_point::during(|| "cards".to_owned(), self.forget_cards()).await,
                 () = tokio::time::sleep(POLL) => {}
             }
             while running.try_join_next().is_some() {}

@@ -345,7 +345,7 @@ impl TryFrom<Row> for Lease {
 }
 
 impl State {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Queued => "QUEUED",
             Self::Requested => "REQUESTED",

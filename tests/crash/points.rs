@@ -1,0 +1,161 @@
+//! Killed at every point, once or several times, the shop goes on where it was.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt, StreamExt, stream};
+use support::Engine;
+use tokio::sync::watch;
+
+use crate::process::{Place, Process};
+use crate::scenario::Scenario;
+use crate::{at_rest, setting};
+
+/// Shops at once; most of their time they wait for a lease to run out.
+const SHOPS_MAX: usize = 12;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_point_on_sqlite_the_shop_goes_on() {
+    killed_at_any_point(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_point_on_postgres_the_shop_goes_on() {
+    killed_at_any_point(Engine::Postgres).await;
+}
+
+async fn killed_at_any_point(engine: Engine) {
+    let points = pass_all(engine).await;
+    every_step_has_its_points(&points);
+    let times = setting("JANGTEO_CRASH_TIMES", 1);
+    let kills = points
+        .iter()
+        .flat_map(|(point, passed)| (1..=times.min(*passed)).map(move |time| format!("{point}#{time}")));
+    let kills: Vec<String> = kills.collect();
+    let (count, begun) = (kills.len(), Instant::now());
+    let outcomes: Vec<(String, Option<Duration>)> = stream::iter(kills)
+        .map(async |at| {
+            // a panic here fails one point, and the others are still tried
+            let took = AssertUnwindSafe(kill_at(engine, &at)).catch_unwind().await.ok();
+            (at, took)
+        })
+        .buffer_unordered(SHOPS_MAX)
+        .collect()
+        .await;
+    let failed: Vec<_> = outcomes
+        .iter()
+        .filter(|(_, took)| took.is_none())
+        .map(|(at, _)| at)
+        .collect();
+    assert!(failed.is_empty(), "did not survive: {failed:#?}");
+    let slowest = outcomes.iter().filter_map(|(_, took)| *took).max().unwrap_or_default();
+    println!(
+        "{engine:?}: killed at {count} passings of {} points in {:.0?}; the slowest was at rest {slowest:.1?} after its restart",
+        points.len(),
+        begun.elapsed(),
+    );
+}
+
+/// The points of a day without a fault, and how often each was passed.
+async fn pass_all(engine: Engine) -> BTreeMap<String, usize> {
+    let place = Place::new(engine).await;
+    let shop = place.start(None).await;
+    let (_sender, addresses) = watch::channel(shop.address.clone());
+    Scenario::new(&addresses).play().await;
+    at_rest(shop.address.as_deref().unwrap(), Instant::now()).await;
+    shop.kill().await;
+    let mut passed = BTreeMap::new();
+    for point in std::fs::read_to_string(place.points()).unwrap().lines() {
+        *passed.entry(point.to_owned()).or_default() += 1;
+    }
+    passed
+}
+
+/// A day with one kill −9 in it, which nobody notices at its end.
+async fn kill_at(engine: Engine, at: &str) -> Duration {
+    let place = Place::new(engine).await;
+    let (sender, addresses) = watch::channel(None);
+    let restarted = async {
+        let mut first = place.start(Some(at)).await;
+        sender.send_replace(first.address.clone());
+        let died = tokio::time::timeout(Duration::from_secs(120), first.ended()).await;
+        assert!(died.is_ok(), "the shop did not come past {at}");
+        let second: Process = place.start(None).await;
+        sender.send_replace(second.address.clone());
+        (second, Instant::now())
+    };
+    let scenario = Scenario::new(&addresses);
+    let ((shop, since), ()) = tokio::join!(restarted, scenario.play());
+    let took = at_rest(shop.address.as_deref().unwrap(), since).await;
+    shop.kill().await;
+    took
+}
+
+/// New code cannot do without: whatever commits, publishes or calls passes a point that is named after it.
+fn every_step_has_its_points(points: &BTreeMap<String, usize>) {
+    let unnamed: Vec<_> = points.keys().filter(|point| point.starts_with('?')).collect();
+    assert!(unnamed.is_empty(), "work without a name: {unnamed:?}");
+    let missing: Vec<String> = expected()
+        .into_iter()
+        .filter(|point| !points.contains_key(point))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "points that the scenario does not pass: {missing:#?}"
+    );
+}
+
+fn expected() -> Vec<String> {
+    let commands = proto::METHODS.iter().filter(|method| method.mutates).map(|method| {
+        let name = method.path.rsplit('.').next().unwrap();
+        match name {
+            // orders move stock in lanes, with others
+            "StockService/ReserveStock" => "stock lane Reserve",
+            "StockService/CommitStock" => "stock lane Commit",
+            "StockService/ReleaseStock" => "stock lane Release",
+            "StockService/ReturnStock" => "stock lane Return",
+            name => name,
+        }
+    });
+    let mut work: Vec<String> = commands.map(str::to_owned).collect();
+    let owners = ["catalog", "coupon", "order", "payment"];
+    work.extend(owners.map(|owner| format!("{owner} relay")));
+    work.extend(read_model::projection_names().map(|name| format!("{name} projection")));
+    let facts = ["PaymentCaptured", "PaymentDeclined", "PaymentRefunded"];
+    work.extend(facts.map(|fact| format!("order.checkout {fact}")));
+    let steps = ["FORWARD PAY", "FORWARD SETTLE", "UNDO AWAIT", "UNDO SETTLE"];
+    work.extend(steps.map(|step| format!("checkout {step}")));
+    let others = [
+        "checkout worker",
+        "payment driver",
+        "payment QUEUED",
+        "callback",
+        "read-model.journal",
+    ];
+    work.extend(others.map(str::to_owned));
+
+    let sides = |work: &str, what: &str| ["before", "after"].map(|side| format!("{work}: {side} {what}"));
+    let mut points: Vec<String> = work.iter().flat_map(|work| sides(work, "commit")).collect();
+    points.extend(
+        owners
+            .iter()
+            .flat_map(|owner| sides(&format!("{owner} relay"), "publish")),
+    );
+    let calls = [
+        ("OrderService/PlaceOrder", "StockService/ReserveStock"),
+        ("OrderService/PlaceOrder", "CouponService/RedeemCoupon"),
+        ("OrderService/PlaceOrder", "PointService/HoldPoints"),
+        ("checkout FORWARD PAY", "PaymentService/RequestPayment"),
+        ("checkout FORWARD SETTLE", "StockService/CommitStock"),
+        ("checkout FORWARD SETTLE", "PointService/SettlePoints"),
+        ("checkout UNDO SETTLE", "StockService/ReturnStock"),
+        ("checkout UNDO SETTLE", "PointService/RefundPoints"),
+        ("checkout UNDO SETTLE", "CouponService/RestoreCoupon"),
+        ("payment QUEUED", "POST"),
+        ("payment UNKNOWN", "look-up"),
+        ("payment REFUNDING", "cancel"),
+    ];
+    points.extend(calls.iter().flat_map(|(work, call)| sides(work, call)));
+    points
+}

@@ -1,0 +1,512 @@
+//! A day of the shop that passes every command, reaction and step of a checkout, and what must be true at its end.
+
+use std::time::{Duration, Instant};
+
+use kit::clock::to_proto;
+use prost_types::FieldMask;
+use proto::catalog::v1 as catalog;
+use proto::coupon::v1 as coupon;
+use proto::order::v1 as order;
+use proto::payment::v1 as payment;
+use proto::readmodel::v1 as view;
+use support::client::{card_order, point_order};
+use support::shop::money;
+use tokio::sync::watch;
+use view::OrderState;
+
+use crate::caller::Caller;
+
+/// Long enough for a lease to run out and a 404 to be waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+const POINTS: i64 = 50_000;
+
+/// Everyone who has to do with the shop.
+pub struct Scenario {
+    admin: Caller,
+    service: Caller,
+    mina: Caller,
+}
+
+macro_rules! call {
+    ($caller:expr, $service:literal / $method:ident, $request:expr) => {
+        call!(@ $caller, concat!("/jangteo.", $service, "/", stringify!($method)), $request)
+    };
+    (@ $caller:expr, $path:expr, $request:expr) => {
+        $caller.call($path, $request).await
+    };
+}
+
+impl Scenario {
+    pub fn new(addresses: &watch::Receiver<Option<String>>) -> Self {
+        Self {
+            admin: Caller::new(addresses, "operator", "admin"),
+            service: Caller::new(addresses, "mina", "service"),
+            mina: Caller::new(addresses, "mina", "customer"),
+        }
+    }
+
+    /// Does everything once, whatever happens to the shop meanwhile, and checks what came of it.
+    pub async fn play(&self) {
+        self.stock().await;
+        self.open_campaigns().await;
+        self.behave().await;
+        let funding = payment::ChargePointsRequest {
+            amount: Some(money(POINTS)),
+            funding_reference: "gift".to_owned(),
+            ..Default::default()
+        };
+        let _: payment::ChargePointsResponse =
+            call!(self.service, "payment.v1.PointService" / ChargePoints, funding).unwrap();
+
+        let slow = self.place(by_card("lamp", 1, "test-captured-timeout")).await.unwrap();
+        self.cancel_what_is_paid_by_everything().await;
+        self.cancel_what_is_paid_by_points().await;
+        self.pay_with_another_card().await;
+        self.give_up().await;
+        self.cancel_at_once().await;
+        self.be_refused().await;
+        self.see_paid(&slow).await;
+        let sync = payment::SyncPaymentRequest {
+            order_id: slow,
+            attempt: 1,
+            ..Default::default()
+        };
+        let _: payment::SyncPaymentResponse =
+            call!(self.service, "payment.v1.PaymentService" / SyncPayment, sync).unwrap();
+        self.check().await;
+    }
+
+    async fn stock(&self) {
+        let row = |id: &str, price, stock| catalog::ImportRow {
+            product_id: id.to_owned(),
+            brand_id: "house".to_owned(),
+            brand_name: "House".to_owned(),
+            name: id.to_owned(),
+            category: "THINGS".to_owned(),
+            price: Some(money(price)),
+            stock,
+            ..Default::default()
+        };
+        let rows = vec![row("lamp", 900, 90), row("desk", 2_000, 50)];
+        // a stream of one message is on the wire what a single message is
+        let imported: catalog::ImportProductsResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / ImportProducts,
+            catalog::ImportProductsRequest {
+                rows,
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        assert_eq!(imported.refused, 0);
+        let brand = || "attic".to_owned();
+        let _: catalog::RegisterBrandResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / RegisterBrand,
+            catalog::RegisterBrandRequest {
+                brand_id: brand(),
+                name: "Attic".to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::UpdateBrandResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / UpdateBrand,
+            catalog::UpdateBrandRequest {
+                brand_id: brand(),
+                name: "The Attic".to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let chair = || "chair".to_owned();
+        let _: catalog::RegisterProductResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / RegisterProduct,
+            catalog::RegisterProductRequest {
+                product_id: chair(),
+                brand_id: brand(),
+                name: "Chair".to_owned(),
+                price: Some(money(500)),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::UpdateProductResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / UpdateProduct,
+            catalog::UpdateProductRequest {
+                product_id: chair(),
+                name: "Old Chair".to_owned(),
+                update_mask: Some(FieldMask {
+                    paths: vec!["name".to_owned()]
+                }),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::ChangePriceResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / ChangePrice,
+            catalog::ChangePriceRequest {
+                product_id: "lamp".to_owned(),
+                price: Some(money(1_000)),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::HideProductResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / HideProduct,
+            catalog::HideProductRequest {
+                product_id: chair(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::ShowProductResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / ShowProduct,
+            catalog::ShowProductRequest {
+                product_id: chair(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::DiscontinueProductResponse = call!(
+            self.admin,
+            "catalog.v1.ProductService" / DiscontinueProduct,
+            catalog::DiscontinueProductRequest {
+                product_id: chair(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::RestockResponse = call!(
+            self.admin,
+            "catalog.v1.StockService" / Restock,
+            catalog::RestockRequest {
+                product_id: "lamp".to_owned(),
+                quantity: 20,
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::AdjustStockResponse = call!(
+            self.admin,
+            "catalog.v1.StockService" / AdjustStock,
+            catalog::AdjustStockRequest {
+                product_id: "lamp".to_owned(),
+                counted: 100,
+                why: "counted".to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+    }
+
+    async fn open_campaigns(&self) {
+        let now = jiff::Timestamp::now();
+        let at = |hours: i64| Some(to_proto(now + jiff::Span::new().hours(hours)));
+        for campaign_id in ["spring", "over"] {
+            let _: coupon::OpenCampaignResponse = call!(
+                self.admin,
+                "coupon.v1.CampaignService" / OpenCampaign,
+                coupon::OpenCampaignRequest {
+                    campaign_id: campaign_id.to_owned(),
+                    name: campaign_id.to_owned(),
+                    kind: coupon::CampaignKind::Fixed.into(),
+                    discount_amount: Some(money(300)),
+                    applies_to: coupon::CampaignScope::Selected.into(),
+                    per_user_limit: 1,
+                    issue_from: at(-1),
+                    issue_until: at(24),
+                    valid_from: at(-1),
+                    valid_until: at(24),
+                    ..Default::default()
+                }
+            )
+            .unwrap();
+        }
+        let _: coupon::AddCampaignProductsResponse = call!(
+            self.admin,
+            "coupon.v1.CampaignService" / AddCampaignProducts,
+            coupon::AddCampaignProductsRequest {
+                campaign_id: "spring".to_owned(),
+                product_ids: vec!["lamp".to_owned()],
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: coupon::CloseCampaignResponse = call!(
+            self.admin,
+            "coupon.v1.CampaignService" / CloseCampaign,
+            coupon::CloseCampaignRequest {
+                campaign_id: "over".to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+    }
+
+    async fn behave(&self) {
+        let lamp = || "lamp".to_owned();
+        let _: catalog::LikeProductResponse = call!(
+            self.mina,
+            "catalog.v1.LikeService" / LikeProduct,
+            catalog::LikeProductRequest {
+                product_id: lamp(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::LikeProductResponse = call!(
+            self.mina,
+            "catalog.v1.LikeService" / LikeProduct,
+            catalog::LikeProductRequest {
+                product_id: "desk".to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let _: catalog::UnlikeProductResponse = call!(
+            self.mina,
+            "catalog.v1.LikeService" / UnlikeProduct,
+            catalog::UnlikeProductRequest {
+                product_id: lamp(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let seen = catalog::Behaviour {
+            product_id: lamp(),
+            kind: catalog::BehaviourKind::View.into(),
+            occurred_at: Some(to_proto(jiff::Timestamp::now())),
+        };
+        let _: catalog::RecordResponse = call!(
+            self.mina,
+            "catalog.v1.BehaviourService" / Record,
+            catalog::RecordRequest {
+                behaviours: vec![seen],
+                ..Default::default()
+            }
+        )
+        .unwrap();
+    }
+
+    async fn cancel_what_is_paid_by_everything(&self) {
+        let issued: coupon::IssueCouponResponse = call!(
+            self.mina,
+            "coupon.v1.CouponService" / IssueCoupon,
+            coupon::IssueCouponRequest {
+                campaign_id: "spring".to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let card: payment::TokenizeCardResponse = call!(
+            self.mina,
+            "payment.v1.CardService" / TokenizeCard,
+            payment::TokenizeCardRequest {
+                card_type: payment::CardType::Kb.into(),
+                card_number: "1111-2222-3333-0001".to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        let placed = self
+            .place(order::PlaceOrderRequest {
+                coupon_id: issued.coupon.unwrap().coupon_id,
+                points: Some(money(500)),
+                ..by_card("lamp", 2, &card.card_token)
+            })
+            .await
+            .unwrap();
+        self.see_paid(&placed).await;
+        self.cancel(&placed).await;
+        self.see(&placed, OrderState::Cancelled).await;
+    }
+
+    async fn cancel_what_is_paid_by_points(&self) {
+        let placed = self.place(point_order(&[("lamp", 1)], 1_000)).await.unwrap();
+        self.see_paid(&placed).await;
+        self.cancel(&placed).await;
+        self.see(&placed, OrderState::Cancelled).await;
+    }
+
+    async fn pay_with_another_card(&self) {
+        let placed = self.place(by_card("desk", 1, "test-limit")).await.unwrap();
+        self.see_declined(&placed).await;
+        self.pay(&placed).await.unwrap();
+        self.see_paid(&placed).await;
+    }
+
+    async fn give_up(&self) {
+        let placed = self
+            .place(order::PlaceOrderRequest {
+                points: Some(money(700)),
+                ..by_card("desk", 1, "test-invalid")
+            })
+            .await
+            .unwrap();
+        self.see_declined(&placed).await;
+        self.cancel(&placed).await;
+        self.see(&placed, OrderState::Cancelled).await;
+    }
+
+    /// While its card is being charged, or just before, or just after.
+    async fn cancel_at_once(&self) {
+        let placed = self.place(by_card("desk", 1, "test-approve")).await.unwrap();
+        self.cancel(&placed).await;
+        self.see(&placed, OrderState::Cancelled).await;
+    }
+
+    async fn be_refused(&self) {
+        let refused = self.place(by_card("lamp", 10_000, "test-approve")).await;
+        assert_eq!(refused.unwrap_err(), "STOCK_INSUFFICIENT");
+        let refused = self
+            .place(order::PlaceOrderRequest {
+                points: Some(money(90_000)),
+                ..by_card("lamp", 99, "test-approve")
+            })
+            .await;
+        assert_eq!(refused.unwrap_err(), "POINTS_INSUFFICIENT");
+    }
+
+    /// Nothing was done twice, and nothing was lost.
+    async fn check(&self) {
+        self.until("eight orders, no more", async || {
+            let request = view::ListOrdersRequest {
+                page_size: 100,
+                ..Default::default()
+            };
+            let orders: view::ListOrdersResponse =
+                call!(self.mina, "readmodel.v1.OrderQueryService" / ListOrders, request).unwrap();
+            assert!(orders.orders.len() <= 8, "{:#?}", orders.orders);
+            orders.orders.len() == 8
+        })
+        .await;
+        let left = |product: &str, available: i64, like_count: i64| (product.to_owned(), available, like_count);
+        for expected in [left("lamp", 99, 0), left("desk", 49, 1)] {
+            self.until(&format!("{expected:?}"), async || {
+                let product = self.product(&expected.0).await;
+                (product.product_id, product.available, product.like_count) == expected
+            })
+            .await;
+        }
+        self.until("all points are back", async || {
+            let balance: view::GetPointBalanceResponse = call!(
+                self.mina,
+                "readmodel.v1.PointQueryService" / GetPointBalance,
+                view::GetPointBalanceRequest::default()
+            )
+            .unwrap();
+            (
+                balance.available.unwrap().minor_units,
+                balance.held.unwrap().minor_units,
+            ) == (POINTS, 0)
+        })
+        .await;
+    }
+
+    async fn place(&self, request: order::PlaceOrderRequest) -> Result<String, String> {
+        let answer: Result<order::PlaceOrderResponse, _> =
+            call!(self.mina, "order.v1.OrderService" / PlaceOrder, request);
+        answer.map(|answer| answer.order.unwrap().order_id)
+    }
+
+    async fn cancel(&self, order_id: &str) {
+        let _: order::CancelOrderResponse = call!(
+            self.mina,
+            "order.v1.OrderService" / CancelOrder,
+            order::CancelOrderRequest {
+                order_id: order_id.to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+    }
+
+    async fn pay(&self, order_id: &str) -> Result<order::PayOrderResponse, String> {
+        let request = order::PayOrderRequest {
+            order_id: order_id.to_owned(),
+            card_token: "test-approve".to_owned(),
+            ..Default::default()
+        };
+        call!(self.mina, "order.v1.OrderService" / PayOrder, request)
+    }
+
+    /// A payment that was never sent, because of the kill, ends without a charge; its buyer tries again.
+    async fn see_paid(&self, order_id: &str) {
+        self.until(&format!("order {order_id} is paid"), async || {
+            let seen = self.order(order_id).await;
+            if seen
+                .as_ref()
+                .is_some_and(|seen| !seen.payment_open && seen.payment_reason == "PAYMENT_NOT_CHARGED")
+            {
+                // a no says that this view is behind
+                let _ = self.pay(order_id).await;
+            }
+            seen.is_some_and(|seen| seen.state() == OrderState::Paid)
+        })
+        .await;
+    }
+
+    async fn see(&self, order_id: &str, state: OrderState) {
+        let what = format!("order {order_id} is {state:?}");
+        self.until(&what, async || {
+            self.order(order_id).await.is_some_and(|seen| seen.state() == state)
+        })
+        .await;
+    }
+
+    async fn see_declined(&self, order_id: &str) {
+        let what = format!("order {order_id} is declined");
+        let declined = async || {
+            let seen = self.order(order_id).await;
+            seen.is_some_and(|seen| !seen.payment_open && !seen.payment_reason.is_empty())
+        };
+        self.until(&what, declined).await;
+    }
+
+    async fn order(&self, order_id: &str) -> Option<view::OrderDetail> {
+        let answer: Result<view::GetOrderResponse, _> = call!(
+            self.mina,
+            "readmodel.v1.OrderQueryService" / GetOrder,
+            view::GetOrderRequest {
+                order_id: order_id.to_owned(),
+                ..Default::default()
+            }
+        );
+        answer.ok().and_then(|answer| answer.order)
+    }
+
+    async fn product(&self, product_id: &str) -> view::ProductDetail {
+        let answer: view::GetProductResponse = call!(
+            self.mina,
+            "readmodel.v1.ProductQueryService" / GetProduct,
+            view::GetProductRequest {
+                product_id: product_id.to_owned(),
+                ..Default::default()
+            }
+        )
+        .unwrap();
+        answer.product.unwrap()
+    }
+
+    async fn until(&self, what: &str, state: impl AsyncFn() -> bool) {
+        let patience = Instant::now() + PATIENCE;
+        while !state().await {
+            assert!(Instant::now() < patience, "not in time: {what}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn by_card(product: &str, quantity: i64, card: &str) -> order::PlaceOrderRequest {
+    order::PlaceOrderRequest {
+        card_token: card.to_owned(),
+        ..card_order(&[(product, quantity)])
+    }
+}
