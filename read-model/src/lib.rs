@@ -34,9 +34,10 @@ pub const MIGRATIONS: &[Migration] = kit::migrations!(
 /// Every reason with which queries refuse.
 pub const REASONS: &[&[Reason]] = &[queries::NotFound::REASONS, waiting::ViewRefusal::REASONS];
 
-/// The names of all projections.
-pub fn projection_names() -> impl Iterator<Item = &'static str> {
-    projections::all().into_iter().map(|projection| projection.name())
+/// Every projection by its name, with the facts that it follows.
+pub fn projections() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    let all = projections::all().into_iter();
+    all.map(|projection| (projection.name(), projection.facts()))
 }
 
 /// The read model; clones share it.

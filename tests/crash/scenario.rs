@@ -391,7 +391,7 @@ impl Scenario {
         for expected in [left("lamp", 99, 0), left("desk", 49, 1)] {
             self.until(&format!("{expected:?}"), async || {
                 let product = self.product(&expected.0).await;
-                (product.product_id, product.available, product.like_count) == expected
+                product.is_some_and(|seen| (seen.product_id, seen.available, seen.like_count) == expected)
             })
             .await;
         }
@@ -482,17 +482,14 @@ impl Scenario {
         answer.ok().and_then(|answer| answer.order)
     }
 
-    async fn product(&self, product_id: &str) -> view::ProductDetail {
-        let answer: view::GetProductResponse = call!(
-            self.mina,
-            "readmodel.v1.ProductQueryService" / GetProduct,
-            view::GetProductRequest {
-                product_id: product_id.to_owned(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        answer.product.unwrap()
+    async fn product(&self, product_id: &str) -> Option<view::ProductDetail> {
+        let request = view::GetProductRequest {
+            product_id: product_id.to_owned(),
+            ..Default::default()
+        };
+        let answer: Result<view::GetProductResponse, _> =
+            call!(self.mina, "readmodel.v1.ProductQueryService" / GetProduct, request);
+        answer.ok().and_then(|answer| answer.product)
     }
 
     async fn until(&self, what: &str, state: impl AsyncFn() -> bool) {

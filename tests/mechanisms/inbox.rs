@@ -20,8 +20,8 @@ impl Reactions for Adding {
         "test.adding"
     }
 
-    fn wants(&self, fact: &str) -> bool {
-        fact == "Added"
+    fn facts(&self) -> &'static [&'static str] {
+        &["Added"]
     }
 
     async fn react(&self, transaction: &WriteTransaction, event: &Event) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use kit::database::Location;
+use kit::database::{Location, SQLITE_COMMANDS_PER_COMMIT};
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
@@ -21,7 +21,10 @@ impl Engine {
     /// A place that nobody else uses: a file in `folder`, or a new database.
     pub async fn location(self, folder: &TempDir, owner: &str) -> Location {
         match self {
-            Self::Sqlite => Location::Sqlite(folder.path().join(format!("{owner}.db"))),
+            Self::Sqlite => Location::Sqlite {
+                path: folder.path().join(format!("{owner}.db")),
+                commands_per_commit: SQLITE_COMMANDS_PER_COMMIT,
+            },
             Self::Postgres => Location::Postgres(new_database().await),
         }
     }

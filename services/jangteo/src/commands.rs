@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::client::Connected;
 use crate::config::{self, Config, LogFormat};
-use crate::load::replay::{self, Plan};
+use crate::load::replay::Plan;
+use crate::load::{Pace, place, replay};
 use crate::shop::Shop;
 use crate::{doctor, import, ledger, sample};
 use anyhow::Context;
@@ -85,18 +86,21 @@ enum Command {
 #[derive(Debug, Args)]
 struct Load {
     /// Play the baskets of this folder as orders.
-    #[arg(long, value_name = "FOLDER")]
-    replay: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "place")]
+    replay: Option<PathBuf>,
+    /// Place so many orders of one line, paid by points, of 10,000 products that are imported for it.
+    #[arg(long, value_name = "ORDERS", conflicts_with_all = ["replay", "month", "orders"])]
+    place: Option<usize>,
     /// Only these months, such as 2017-01; may be given several times.
     #[arg(long)]
     month: Vec<String>,
     /// Only the first so many baskets.
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     orders: usize,
-    /// Baskets a second.
+    /// Orders a second.
     #[arg(long, default_value_t = 400.0)]
     rate: f64,
-    /// Baskets under way at once at most.
+    /// Orders under way at once at most.
     #[arg(long, default_value_t = 256)]
     in_flight: usize,
 }
@@ -178,7 +182,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import { folder, keep_dates } => import(&folder, keep_dates, endpoint, &config).await,
-        Command::Load(load) => replay(load, endpoint, &config, arguments.json).await,
+        Command::Load(load) => load_shop(load, endpoint, &config, arguments.json).await,
         Command::Ledger {
             command: LedgerCommand::Check { wait_seconds },
         } => {
@@ -268,22 +272,23 @@ async fn import(
     })
 }
 
-async fn replay(load: Load, endpoint: Option<&str>, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let plan = Plan {
-        months: load.month,
-        orders_max: load.orders,
+async fn load_shop(load: Load, endpoint: Option<&str>, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let pace = Pace {
         rate: load.rate,
         in_flight_max: load.in_flight,
     };
-    let shop = Arc::new(Connected::open(endpoint, config).await?);
-    let report = replay::replay(
-        &load.replay,
-        shop.clone(),
-        &currency(config)?,
-        &plan,
-        Clock::default().now(),
-    )
-    .await?;
+    let plan = Plan {
+        months: load.month,
+        orders_max: load.orders,
+    };
+    let (shop, currency) = (Arc::new(Connected::open(endpoint, config).await?), currency(config)?);
+    let report = match (load.place, &load.replay) {
+        (Some(orders), _) => place::place(shop.clone(), &currency, orders, &pace).await?,
+        (None, Some(folder)) => {
+            replay::replay(folder, shop.clone(), &currency, &plan, &pace, Clock::default().now()).await?
+        }
+        (None, None) => anyhow::bail!("nothing to load the shop with"),
+    };
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use kit::database::Location;
+use kit::database::{Location, SQLITE_COMMANDS_PER_COMMIT};
 use kit::money::Currency;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct Config {
     pub data_folder: PathBuf,
     /// `postgres://…` keeps all tables there, one schema an owner; absent: SQLite files in `data_folder`.
     pub database_url: Option<String>,
+    /// The most commands that share one COMMIT of a SQLite file, 1 or more.
+    pub sqlite_commands_per_commit: usize,
     /// The one currency, ISO 4217.
     pub currency: String,
     /// `calm`, `seed` or `hostile` starts a simulator in this process; `http://…` is a gateway elsewhere.
@@ -61,6 +63,7 @@ impl Default for Config {
             gateway_listen: SocketAddr::from(([127, 0, 0, 1], 8_082)),
             data_folder: PathBuf::from(".jangteo"),
             database_url: None,
+            sqlite_commands_per_commit: SQLITE_COMMANDS_PER_COMMIT,
             currency: "USD".to_owned(),
             gateway: "calm".to_owned(),
             test_cards: true,
@@ -106,6 +109,10 @@ impl Config {
             self.order_expires_minutes >= 1,
             "order_expires_minutes must be 1 or more"
         );
+        ensure!(
+            self.sqlite_commands_per_commit >= 1,
+            "sqlite_commands_per_commit must be 1 or more"
+        );
         Ok(())
     }
 
@@ -114,7 +121,10 @@ impl Config {
     pub fn location(&self, owner: &str) -> Location {
         match &self.database_url {
             Some(url) => Location::Postgres(url.clone()),
-            None => Location::Sqlite(self.data_folder.join(format!("{owner}.db"))),
+            None => Location::Sqlite {
+                path: self.data_folder.join(format!("{owner}.db")),
+                commands_per_commit: self.sqlite_commands_per_commit,
+            },
         }
     }
 }
@@ -126,6 +136,7 @@ const KEYS: &[&str] = &[
     "gateway_listen",
     "data_folder",
     "database_url",
+    "sqlite_commands_per_commit",
     "currency",
     "gateway",
     "test_cards",

@@ -25,6 +25,8 @@ pub use sql::{Sql, VALUES_MAX, placeholders, tuples};
 use sqlite_writer::SqliteWriter;
 pub use write_transaction::WriteTransaction;
 
+/// Commands that share one COMMIT of a SQLite file, unless set otherwise.
+pub const SQLITE_COMMANDS_PER_COMMIT: usize = 64;
 /// Readers a SQLite file has at once.
 const SQLITE_READERS_MAX: u32 = 4;
 /// Connections one owner holds to PostgreSQL, readers and writers together.
@@ -36,7 +38,12 @@ const ACQUIRE_SECONDS_MAX: u64 = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A file of its own.
-    Sqlite(PathBuf),
+    Sqlite {
+        /// The file, made if it is not there.
+        path: PathBuf,
+        /// The most commands that share one COMMIT, 1 or more.
+        commands_per_commit: usize,
+    },
     /// A schema of its own, named after the owner, in the database behind this URL.
     Postgres(String),
 }
@@ -71,7 +78,10 @@ impl Database {
         signer: Signer,
     ) -> anyhow::Result<Self> {
         let (writer, reader) = match location {
-            Location::Sqlite(path) => open_sqlite(path).await?,
+            Location::Sqlite {
+                path,
+                commands_per_commit,
+            } => open_sqlite(path, *commands_per_commit).await?,
             Location::Postgres(url) => open_postgres(owner, url).await?,
         };
         let database = Self {
@@ -184,7 +194,10 @@ impl Database {
     }
 }
 
-async fn open_sqlite(path: &std::path::Path) -> anyhow::Result<(Writer, DatabaseConnection)> {
+async fn open_sqlite(
+    path: &std::path::Path,
+    commands_per_commit: usize,
+) -> anyhow::Result<(Writer, DatabaseConnection)> {
     let url = format!("sqlite://{}?mode=rwc", path.display());
     let mut options = ConnectOptions::new(url);
     options
@@ -213,7 +226,8 @@ async fn open_sqlite(path: &std::path::Path) -> anyhow::Result<(Writer, Database
             .busy_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
     });
     let reader = sea_orm::Database::connect(options).await?;
-    Ok((Writer::Sqlite(Arc::new(SqliteWriter::new(writer))), reader))
+    let writer = SqliteWriter::new(writer, commands_per_commit);
+    Ok((Writer::Sqlite(Arc::new(writer)), reader))
 }
 
 async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, DatabaseConnection)> {

@@ -30,8 +30,8 @@ const SUBJECTS_AT_ONCE_MAX: usize = 32;
 pub trait Reactions: Debug + Send + Sync + 'static {
     /// The consumer's name: a constant, never renamed.
     fn consumer(&self) -> &'static str;
-    /// Whether facts of this type matter here.
-    fn wants(&self, fact: &str) -> bool;
+    /// The facts that matter here.
+    fn facts(&self) -> &'static [&'static str];
     /// Applies the fact in the given transaction, which holds its mark already.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl<R: Reactions> Consumer for Inbox<R> {
     async fn consume(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
         let wanted: Vec<&Delivery> = deliveries
             .iter()
-            .filter(|delivery| self.reactions.wants(&delivery.event.r#type))
+            .filter(|delivery| self.reactions.facts().contains(&delivery.event.r#type.as_str()))
             .collect();
         let held = dead_letter::held_subjects(self.database.reader(), self.name(), &wanted).await?;
         let mut subjects: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();

@@ -23,6 +23,7 @@ use checkout::services::Services;
 
 pub use checkout::CheckoutRefusal;
 pub use order::OrderRefusal;
+pub use reactions::{CONSUMER, FACTS};
 
 /// The tables of this service.
 pub const MIGRATIONS: &[Migration] = kit::migrations!("../../migrations/order", ["m20261124_000001_create_orders"]);

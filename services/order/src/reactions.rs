@@ -14,22 +14,26 @@ use crate::checkout::refunds::Refund;
 use crate::checkout::{Checkout, Direction, Step, leases, refunds};
 use crate::order::{Capture, Order, store as orders};
 
+/// The name of the consumer.
+pub const CONSUMER: &str = "order.checkout";
+/// The facts that it reacts to.
+pub const FACTS: &[&str] = &[
+    "PaymentCaptured",
+    "PaymentDeclined",
+    "PaymentNotCharged",
+    "PaymentConflicted",
+    "PaymentClosed",
+    "PaymentRefunded",
+];
+
 #[async_trait]
 impl Reactions for Orders {
     fn consumer(&self) -> &'static str {
-        "order.checkout"
+        CONSUMER
     }
 
-    fn wants(&self, fact: &str) -> bool {
-        matches!(
-            fact,
-            "PaymentCaptured"
-                | "PaymentDeclined"
-                | "PaymentNotCharged"
-                | "PaymentConflicted"
-                | "PaymentClosed"
-                | "PaymentRefunded"
-        )
+    fn facts(&self) -> &'static [&'static str] {
+        FACTS
     }
 
     async fn react(&self, transaction: &WriteTransaction, event: &Event) -> Result<(), Failure> {

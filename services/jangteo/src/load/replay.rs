@@ -1,10 +1,9 @@
 //! `jangteo load --replay`: a real shop's baskets as orders of today, each household paying with a card of its own.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use jiff::{Span, Timestamp};
@@ -16,19 +15,13 @@ use proto::order::v1::order_service_client::OrderServiceClient;
 use proto::order::v1::{LineToOrder, PlaceOrderRequest};
 use proto::payment::v1::card_service_client::CardServiceClient;
 use proto::payment::v1::{CardType, TokenizeCardRequest};
-use tokio::sync::{Mutex, Semaphore};
-use tokio::time::Instant;
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic::Status;
 use uuid::Uuid;
 
-use super::{Figures, Latencies};
+use super::{Latencies, Pace, Report, at_pace, persistently, reason};
 use crate::client::Connected;
-use crate::import::{add_products, open, progress};
+use crate::import::{add_products, open};
 use crate::real_data::{BasketRow, CampaignProductRow, CampaignRow, RedemptionRow, months, rows};
-
-/// Tries of one call whose outcome is not known, with one `request_id`.
-const TRIES_MAX: u32 = 10;
 
 /// What to play.
 #[derive(Clone, Debug)]
@@ -37,50 +30,6 @@ pub struct Plan {
     pub months: Vec<String>,
     /// Baskets to play at most.
     pub orders_max: usize,
-    /// Baskets a second.
-    pub rate: f64,
-    /// Baskets under way at once at most.
-    pub in_flight_max: usize,
-}
-
-/// What came of it.
-#[derive(Debug, serde::Serialize)]
-pub struct Report {
-    /// Orders acknowledged.
-    pub placed: u64,
-    /// Orders refused, by reason.
-    pub refused: BTreeMap<String, u64>,
-    /// Seconds from the first to the last.
-    pub seconds: f64,
-    /// Latency of a basket from its planned start: card token, coupon if any, PlaceOrder.
-    pub basket: Figures,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let refused: u64 = self.refused.values().sum();
-        #[expect(clippy::cast_precision_loss, reason = "shown without digits")]
-        let rate = (self.placed + refused) as f64 / self.seconds;
-        let Figures {
-            p50_ms,
-            p99_ms,
-            p999_ms,
-            max_ms,
-            ..
-        } = self.basket;
-        writeln!(
-            formatter,
-            "orders      {} placed, {refused} refused in {:.1} s, {rate:.0} a second",
-            self.placed, self.seconds
-        )?;
-        for (reason, times) in &self.refused {
-            writeln!(formatter, "            {times} × {reason}")?;
-        }
-        writeln!(
-            formatter,
-            "basket      p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, p99.9 {p999_ms:.1} ms, max {max_ms:.1} ms"
-        )
-    }
 }
 
 #[derive(Debug)]
@@ -89,12 +38,6 @@ struct Basket {
     household: String,
     lines: Vec<LineToOrder>,
     campaign: Option<String>,
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    placed: u64,
-    refused: BTreeMap<String, u64>,
 }
 
 /// Plays the baskets and returns when each has its answer.
@@ -106,56 +49,23 @@ pub async fn replay(
     shop: Arc<Connected>,
     currency: &Currency,
     plan: &Plan,
+    pace: &Pace,
     now: Timestamp,
 ) -> anyhow::Result<Report> {
     let baskets = baskets(folder, plan)?;
     open_campaigns(folder, &shop, currency, &baskets, now).await?;
-    let (latencies, tally) = (Arc::new(Latencies::default()), Arc::new(Mutex::new(Tally::default())));
-    let in_flight = Arc::new(Semaphore::new(plan.in_flight_max));
-    let bar = progress("orders", baskets.len());
-
-    let started = Instant::now();
-    let mut running = tokio::task::JoinSet::new();
-    for (number, basket) in baskets.into_iter().enumerate() {
-        #[expect(clippy::cast_precision_loss, reason = "a plan to the microsecond")]
-        let planned = started + Duration::from_secs_f64(number as f64 / plan.rate);
-        tokio::time::sleep_until(planned).await;
-        let held = in_flight.clone().acquire_owned().await?;
-        let (shop, latencies, tally, bar) = (shop.clone(), latencies.clone(), tally.clone(), bar.clone());
-        running.spawn(async move {
-            let _held = held;
-            let outcome = play(&shop, &basket)
-                .await
-                .with_context(|| format!("basket {}", basket.id))?;
-            latencies.record(planned.elapsed()).await;
-            bar.inc(1);
-            let mut tally = tally.lock().await;
-            match outcome {
-                Ok(()) => tally.placed += 1,
-                Err(reason) => *tally.refused.entry(reason).or_default() += 1,
-            }
-            anyhow::Ok(())
-        });
-        while let Some(ended) = running.try_join_next() {
-            ended??;
+    at_pace("orders", baskets, pace, move |basket, latencies| {
+        let shop = shop.clone();
+        async move {
+            let outcome = play(&shop, &basket, &latencies).await;
+            outcome.with_context(|| format!("basket {}", basket.id))
         }
-    }
-    while let Some(ended) = running.join_next().await {
-        ended??;
-    }
-    bar.finish();
-    let tally = std::mem::take(&mut *tally.lock().await);
-    let basket = latencies.figures().await;
-    Ok(Report {
-        placed: tally.placed,
-        refused: tally.refused,
-        seconds: started.elapsed().as_secs_f64(),
-        basket,
     })
+    .await
 }
 
 /// Issues the basket's coupon if it used one, and places the order; a refusal is an answer, too.
-async fn play(shop: &Connected, basket: &Basket) -> anyhow::Result<Result<(), String>> {
+async fn play(shop: &Connected, basket: &Basket, latencies: &Latencies) -> anyhow::Result<Result<(), String>> {
     // a token serves one order: its number is forgotten when the payment has ended
     let card_token = tokenize(shop, &basket.household).await?;
     let coupon_id = match &basket.campaign {
@@ -174,6 +84,7 @@ async fn play(shop: &Connected, basket: &Basket) -> anyhow::Result<Result<(), St
         request_id,
         ..Default::default()
     };
+    let asked = Instant::now();
     let placed = persistently(|| async {
         OrderServiceClient::new(shop.as_customer(&basket.household))
             .place_order(request.clone())
@@ -181,6 +92,7 @@ async fn play(shop: &Connected, basket: &Basket) -> anyhow::Result<Result<(), St
             .map(drop)
     })
     .await?;
+    latencies.record("PlaceOrder", asked.elapsed()).await;
     Ok(placed.map_err(|status| reason(&status)))
 }
 
@@ -224,32 +136,6 @@ async fn issue(shop: &Connected, household: &str, campaign: &str) -> anyhow::Res
             .map(|coupon| coupon.coupon_id)
             .unwrap_or_default()
     }))
-}
-
-/// Repeats a call while its outcome is not known; it must carry a `request_id` or be harmless to repeat.
-async fn persistently<T, F: Future<Output = Result<T, Status>>>(
-    call: impl Fn() -> F,
-) -> anyhow::Result<Result<T, Status>> {
-    for attempt in 1..=TRIES_MAX {
-        match call().await {
-            Err(status)
-                if matches!(
-                    status.code(),
-                    Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
-                ) =>
-            {
-                tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt.min(6))).await;
-            }
-            answer => return Ok(answer),
-        }
-    }
-    bail!("no answer after {TRIES_MAX} tries")
-}
-
-fn reason(status: &Status) -> String {
-    status
-        .get_details_error_info()
-        .map_or_else(|| format!("{:?}", status.code()), |info| info.reason)
 }
 
 fn baskets(folder: &Path, plan: &Plan) -> anyhow::Result<Vec<Basket>> {

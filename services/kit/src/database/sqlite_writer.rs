@@ -11,12 +11,10 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-/// The most commands that share one COMMIT.
-const GROUP_MEMBERS_MAX: usize = 64;
-
 #[derive(Debug)]
 pub(super) struct SqliteWriter {
     connection: DatabaseConnection,
+    commands_per_commit: usize,
     // a fair lock: commands are served in the order they came
     open: Arc<Mutex<Option<Group>>>,
 }
@@ -37,9 +35,10 @@ pub(super) struct Loan {
 }
 
 impl SqliteWriter {
-    pub(super) fn new(connection: DatabaseConnection) -> Self {
+    pub(super) fn new(connection: DatabaseConnection, commands_per_commit: usize) -> Self {
         Self {
             connection,
+            commands_per_commit,
             open: Arc::new(Mutex::new(None)),
         }
     }
@@ -51,7 +50,10 @@ impl SqliteWriter {
     /// Waits for its turn and begins a savepoint.
     pub(super) async fn lend(&self) -> Result<Loan, DbErr> {
         let mut group = self.open.clone().lock_owned().await;
-        if group.as_ref().is_some_and(|group| group.members >= GROUP_MEMBERS_MAX) {
+        if group
+            .as_ref()
+            .is_some_and(|group| group.members >= self.commands_per_commit)
+        {
             commit(&mut group).await;
         }
         if group.is_none() {
