@@ -25,6 +25,12 @@ use tonic::service::RoutesBuilder;
 use journal::Journal;
 use projections::Applier;
 
+/// A page of products as the database is asked for it, for whoever reads its plan.
+pub mod listing {
+    pub use crate::projections::product_listing::Question;
+    pub use crate::queries::products::page_sql;
+}
+
 /// The schema of this owner.
 pub const MIGRATIONS: &[Migration] = kit::migrations!(
     "../migrations/read-model",

@@ -3,6 +3,8 @@
 pub(crate) mod audit;
 pub(crate) mod coupons;
 pub(crate) mod orders;
+#[cfg(test)]
+mod plans;
 pub(crate) mod points;
 pub(crate) mod products;
 

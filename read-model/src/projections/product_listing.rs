@@ -277,17 +277,21 @@ pub(crate) async fn details(
 
 /// Which products a listing has, and in which order.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Question<'a> {
+pub struct Question<'a> {
+    /// The generation that is read.
     pub generation: i32,
     /// Empty for all brands.
     pub brand_id: &'a str,
+    /// Leaves out what is sold out.
     pub in_stock_only: bool,
+    /// Rows to leave out first.
     pub skip: u32,
+    /// Rows wanted.
     pub limit: u32,
 }
 
 /// The order of a page of `product_listing`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     Latest,
     PriceAsc,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use kit::Value;
 use kit::clock::{from_microseconds, to_proto};
 use kit::context::Context;
 use kit::database::Sql;
@@ -44,34 +45,25 @@ pub(crate) async fn list_products(
         limit: size + 1,
     };
     let reader = state.database.reader();
-    let (rows, next_page_token) = match sort {
-        ProductSort::LikesDesc => {
-            let (sql, values) = product_popularity::page_sql(question, behind);
-            let mut rows: Vec<Row> = reader.list(&sql, values).await?;
-            let next = state.next_page(&page, &mut rows, size, |row| (row.like_count, row.product_id.clone()));
-            (
-                rows.into_iter().map(|row| (row.like_count, listed(row))).collect(),
-                next,
-            )
-        }
-        sort => {
-            let order = match sort {
-                ProductSort::PriceAsc => Order::PriceAsc,
-                ProductSort::PriceDesc => Order::PriceDesc,
-                _ => Order::Latest,
-            };
-            let (sql, values) = product_listing::page_sql(question, order, behind);
-            let mut rows: Vec<Listed> = reader.list(&sql, values).await?;
-            let key = |row: &Listed| {
-                if order == Order::Latest {
-                    row.created_at
-                } else {
-                    row.price
-                }
-            };
-            let next = state.next_page(&page, &mut rows, size, |row| (key(row), row.product_id.clone()));
-            (state.with_likes(rows).await?, next)
-        }
+    let (sql, values) = page_sql(sort, question, behind);
+    let (rows, next_page_token) = if sort == ProductSort::LikesDesc {
+        let mut rows: Vec<Row> = reader.list(&sql, values).await?;
+        let next = state.next_page(&page, &mut rows, size, |row| (row.like_count, row.product_id.clone()));
+        (
+            rows.into_iter().map(|row| (row.like_count, listed(row))).collect(),
+            next,
+        )
+    } else {
+        let mut rows: Vec<Listed> = reader.list(&sql, values).await?;
+        let key = |row: &Listed| {
+            if sort == ProductSort::Latest {
+                row.created_at
+            } else {
+                row.price
+            }
+        };
+        let next = state.next_page(&page, &mut rows, size, |row| (key(row), row.product_id.clone()));
+        (state.with_likes(rows).await?, next)
     };
     let total_size = product_listing::total(reader, question).await?;
     Ok(ListProductsResponse {
@@ -79,6 +71,18 @@ pub(crate) async fn list_products(
         next_page_token,
         total_size,
     })
+}
+
+/// The statement of a page in this order behind a (key, id), and its values. One covering index answers it.
+#[must_use]
+pub fn page_sql(sort: ProductSort, question: Question<'_>, behind: Option<(i64, &str)>) -> (String, Vec<Value>) {
+    let order = match sort {
+        ProductSort::LikesDesc => return product_popularity::page_sql(question, behind),
+        ProductSort::PriceAsc => Order::PriceAsc,
+        ProductSort::PriceDesc => Order::PriceDesc,
+        ProductSort::Latest | ProductSort::Unspecified => Order::Latest,
+    };
+    product_listing::page_sql(question, order, behind)
 }
 
 pub(crate) async fn get_product(
