@@ -6,6 +6,7 @@ mod checkout;
 mod coupons;
 mod limits;
 mod orders;
+mod paging;
 mod products;
 mod scarcity;
 mod stock;
