@@ -62,6 +62,10 @@ fn the_table_of_reasons_is_what_the_code_says() {
     );
     let mut reasons = jangteo::shop::reasons();
     reasons.sort_by_key(|reason| reason.reason);
+    // what an owner does not have its view does not have either
+    reasons.dedup_by(|second, first| {
+        second.reason == first.reason && second.kind == first.kind && second.metadata == first.metadata
+    });
     let twice = reasons.windows(2).find(|pair| pair[0].reason == pair[1].reason);
     assert!(twice.is_none(), "one reason, two meanings: {twice:?}");
     for row in reasons {
