@@ -292,6 +292,9 @@ impl Orders {
 
     /// The order is cancelled once its card has its money back; until then the checkout waits for that fact.
     async fn end_refunding(&self, held: &mut Held) -> Result<(), Failure> {
+        if !held.refunds.is_empty() {
+            return Ok(());
+        }
         let context = self.now(&held.context);
         let transaction = self.database.begin_bare(&context).await?;
         let Some(checkout) = leases::lock(&transaction, &held.order.order_id).await? else {
@@ -320,8 +323,12 @@ impl Orders {
         Ok(())
     }
 
-    /// Nothing to do until a fact, a command, or the order's time.
+    /// Nothing to do until a fact, a command, or the order's time; but a refund that is still to be asked for keeps the
+    /// checkout due, or a crash before `postpone` would leave it to nobody.
     async fn rest(&self, held: &mut Held, step: Step) -> Result<(), Failure> {
+        if !held.refunds.is_empty() {
+            return Ok(());
+        }
         let order = &held.order;
         let waits = order.state == OrderState::AwaitingPayment && !order.attempt_open;
         let next_at = if waits { order.expires_at } else { None };
