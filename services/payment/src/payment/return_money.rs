@@ -60,6 +60,7 @@ impl Payments {
         };
         let said = match outcome {
             Cancellation::Done => {
+                change.payment.cancelling_since = None;
                 self.given_back(change, keep, owed).await?;
                 return Ok(true);
             }
@@ -73,9 +74,9 @@ impl Payments {
         Ok(false)
     }
 
-    /// What was owed is back. A capture that pays nothing tells nobody, unless the attempt was told of as conflicted by it.
+    /// What was owed is back. Where only the book says so, a cancellation without an answer stays open: it may be of another
+    /// capture. A capture that pays nothing tells nobody, unless the attempt was told of as conflicted by it.
     async fn given_back(&self, mut change: Change, keep: Keep, owed: &Owed) -> Result<(), Failure> {
-        change.payment.cancelling_since = None;
         let fact = if let Some(refund) = &owed.refund {
             let refunds = store::refunds(&*change.transaction, &change.payment).await?;
             let others_due = refunds
