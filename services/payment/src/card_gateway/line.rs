@@ -42,10 +42,15 @@ impl Line {
         locked(&self.charges).admit(Instant::now()).map_err(LineClosed)
     }
 
-    /// Asks for a payment that was admitted. The breaker judges the call with all its tries: a no that is followed by
-    /// another try is none yet, or the gateway's ordinary unsteadiness would open it.
-    pub(crate) async fn charge(&self, charge: &Charge<'_>, last_try: bool) -> Answer {
+    /// Asks for a payment that was admitted, unless it waited for its place beyond `leave_by`. The breaker judges the call
+    /// with all its tries: a no that is followed by another try is none yet, or the gateway's ordinary unsteadiness would
+    /// open it.
+    pub(crate) async fn charge(&self, charge: &Charge<'_>, last_try: bool, leave_by: Instant) -> Answer {
         let _place = self.places.acquire().await;
+        if Instant::now() > leave_by {
+            locked(&self.charges).forget();
+            return Answer::NotReached;
+        }
         let started = Instant::now();
         crash_point::before("POST");
         let answer = self.gateway.charge(charge).await;
@@ -74,9 +79,14 @@ impl Line {
         Ok(book)
     }
 
-    /// Gives money back; called after a look-up that was admitted and answered.
-    pub(crate) async fn cancel(&self, transaction_key: &str, amount: i64) -> Cancellation {
+    /// Gives money back, unless that waited for its place beyond `leave_by`; called after a look-up that was admitted and
+    /// answered.
+    pub(crate) async fn cancel(&self, transaction_key: &str, amount: i64, leave_by: Instant) -> Cancellation {
         let _place = self.places.acquire().await;
+        if Instant::now() > leave_by {
+            let said = "waited too long for its turn".to_owned();
+            return Cancellation::NotDone { said };
+        }
         crash_point::before("cancel");
         let outcome = self.gateway.cancel(transaction_key, amount).await;
         crash_point::after("cancel");
@@ -99,4 +109,53 @@ fn record(breaker: &Mutex<Breaker>, calls: &str, failed: bool, started: Instant)
 
 fn locked(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
     breaker.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+
+    /// A gateway that takes whatever reaches it.
+    #[derive(Debug)]
+    struct Open;
+
+    #[async_trait]
+    impl CardGateway for Open {
+        async fn charge(&self, _: &Charge<'_>) -> Answer {
+            let transaction_key = "a".to_owned();
+            Answer::Accepted { transaction_key }
+        }
+
+        async fn look_up(&self, _: &str) -> Result<Vec<Transaction>, String> {
+            Ok(Vec::new())
+        }
+
+        async fn cancel(&self, _: &str, _: i64) -> Cancellation {
+            Cancellation::Done
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waited_too_long_does_not_leave() {
+        let line = Line::new(Box::new(Open), 1, Settings::default());
+        let charge = Charge {
+            order_id: "order.1",
+            card_type: "KB",
+            card_number: "1234-5678-9012-3456",
+            amount: 100,
+        };
+        let past = Instant::now();
+        let ahead = past + Duration::from_secs(60);
+        assert_eq!(line.charge(&charge, false, past).await, Answer::NotReached);
+        assert!(matches!(
+            line.charge(&charge, false, ahead).await,
+            Answer::Accepted { .. }
+        ));
+        assert!(matches!(
+            line.cancel("a", 100, past).await,
+            Cancellation::NotDone { .. }
+        ));
+        assert_eq!(line.cancel("a", 100, ahead).await, Cancellation::Done);
+    }
 }

@@ -4,7 +4,7 @@
 //! crash it counts as one whose outcome nobody knows. Every answer is judged on the row as it then is, under the lease:
 //! a driver that stalled changes nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kit::context::Context;
@@ -16,7 +16,7 @@ use proto::event::v1::event::Fact;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::gateway_rules::Then;
+use super::gateway_rules::{Pace, Then};
 use super::store::{self, Keep, Lease};
 use super::{Payment, State};
 use crate::Payments;
@@ -125,6 +125,7 @@ impl Payments {
             change.payment.next_at = Some(change.now + wait);
             return self.save(change, Keep::Nothing, "", "").await.map(drop);
         }
+        let leave_by = pace.leave_by();
         change.payment.begin_post(change.now, pace);
         let payment = self.save(change, Keep::Lease, "POST", "").await?;
 
@@ -135,7 +136,7 @@ impl Payments {
             card_number: number.digits(),
             amount: payment.amount,
         };
-        let answer = self.line.charge(&charge, payment.is_last_try(pace)).await;
+        let answer = self.line.charge(&charge, payment.is_last_try(pace), leave_by).await;
 
         let Some(mut change) = self.change(lease).await? else {
             return Ok(());
@@ -283,6 +284,13 @@ impl Payments {
 
     pub(crate) fn context(&self) -> Context {
         Context::background(self.database.owner(), self.database.clock())
+    }
+}
+
+impl Pace {
+    /// Until when a call may leave that is noted now: long before its absence would be proof that it never will.
+    pub(super) fn leave_by(&self) -> Instant {
+        Instant::now() + self.proven_after / 2
     }
 }
 

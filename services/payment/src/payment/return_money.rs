@@ -50,10 +50,11 @@ impl Payments {
                 "a capture that pays nothing goes back"
             );
         }
+        let leave_by = self.settings.pace.leave_by();
         change.payment.cancelling_since = Some(change.now);
         self.save(change, Keep::Lease, &asked, "").await?;
 
-        let outcome = self.line.cancel(&owed.transaction_key, owed.amount).await;
+        let outcome = self.line.cancel(&owed.transaction_key, owed.amount, leave_by).await;
 
         let Some(mut change) = self.change(lease).await? else {
             return Ok(false);
