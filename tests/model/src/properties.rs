@@ -41,12 +41,7 @@ pub(crate) fn all(bounds: &Bounds) -> Vec<Property<Checkouts>> {
         }),
         Property::<Checkouts>::always(
             "at rest a paid order keeps one capture, and has all it took",
-            |_, state| {
-                let has = kept(state).count() == 1
-                    && state.stock.standing == Standing::Spent
-                    && state.points.standing == Standing::Spent;
-                !state.is_quiet() || state.order.state != OrderState::Paid || has
-            },
+            |_, state| !state.is_quiet() || state.order.state != OrderState::Paid || has_what_it_paid(state),
         ),
         Property::<Checkouts>::always("at rest an order that is over holds nothing", |_, state| {
             !state.is_quiet() || !state.order.has_ended() || (state.stock.is_back() && state.points.is_back())
@@ -81,6 +76,11 @@ pub(crate) fn all(bounds: &Bounds) -> Vec<Property<Checkouts>> {
         state.book[0].iter().all(Transaction::is_taken)
     });
     properties
+}
+
+fn has_what_it_paid(state: &State) -> bool {
+    let standings = [state.stock.standing, state.points.standing];
+    kept(state).count() == 1 && standings == [Standing::Spent; 2]
 }
 
 fn can_go_on(model: &Checkouts, state: &State) -> bool {

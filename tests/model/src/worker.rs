@@ -41,7 +41,7 @@ pub enum How {
     Refused,
     /// It is done, and the answer is lost.
     Unanswered,
-    /// It is given up, and arrives later or never.
+    /// It is given up, and arrives later; at the very end is as good as never.
     Late,
     /// It is done, and arrives a second time later.
     Twice,
@@ -162,7 +162,7 @@ impl Worker {
     pub(crate) fn call(&self) -> Option<Call> {
         let attempt = || self.order.attempt.saturating_sub(1);
         Some(match self.doing {
-            Doing::Refund => Call::RefundPayment((u8::BITS - 1 - self.refunds.leading_zeros()) as u8),
+            Doing::Refund => Call::RefundPayment(self.next_refund()),
             Doing::Reserve => Call::ReserveStock,
             Doing::Hold => Call::HoldPoints,
             Doing::Request => Call::RequestPayment(attempt()),
@@ -175,6 +175,10 @@ impl Worker {
             Doing::UndoStock => Call::ReleaseStock,
             _ => return None,
         })
+    }
+
+    fn next_refund(&self) -> u8 {
+        (u8::BITS - 1 - self.refunds.leading_zeros()) as u8
     }
 
     /// Whether it may change anything without the lease: by a call, now or later.
@@ -218,7 +222,7 @@ impl Worker {
         let refused = answer == Some(Err(No));
         self.doing = match self.doing {
             Doing::Refund if done => {
-                self.refunds &= !(1 << (u8::BITS - 1 - self.refunds.leading_zeros()));
+                self.refunds &= !(1 << self.next_refund());
                 if self.refunds == 0 {
                     self.dispatch(time_up)
                 } else {
