@@ -9,6 +9,7 @@ use kit::clock::to_proto;
 use kit::refusals;
 use proto::catalog::v1 as contract;
 use proto::event::v1::BrandSnapshot;
+use unicode_normalization::UnicodeNormalization;
 
 refusals! {
     /// Why a rule of brands said no.
@@ -46,7 +47,7 @@ impl Brand {
     pub fn new(brand_id: String, name: String, now: Timestamp) -> Self {
         Self {
             brand_id,
-            name,
+            name: composed(&name),
             version: 1,
             created_at: now,
             updated_at: now,
@@ -61,6 +62,7 @@ impl Brand {
                 etag: self.etag(),
             });
         }
+        let name = composed(&name);
         if self.name == name {
             return Ok(false);
         }
@@ -94,4 +96,9 @@ impl Brand {
             name: self.name.clone(),
         })
     }
+}
+
+/// The one spelling of a name (NFC), so that two that look the same are the same.
+fn composed(name: &str) -> String {
+    name.nfc().collect()
 }
