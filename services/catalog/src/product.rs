@@ -42,7 +42,7 @@ refusals! {
         /// The mask names a field that cannot be updated.
         FieldMaskInvalid { path: String } => InvalidArgument "FIELD_MASK_INVALID",
             en "{path} cannot be updated",
-            ko "{path} 필드는 변경할 수 없습니다",
+            ko "{path} 필드는 변경할 수 없습니다", field "update_mask",
     }
 }
 

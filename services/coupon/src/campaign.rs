@@ -57,7 +57,7 @@ refusals! {
         /// A message of a stream names another campaign than the first did.
         Mixed { campaign_id: String, expected: String } => InvalidArgument "CAMPAIGN_MIXED",
             en "every message of the stream must name campaign {expected}, got {campaign_id}",
-            ko "스트림의 모든 메시지는 캠페인 {expected} 을(를) 지정해야 합니다: {campaign_id}",
+            ko "스트림의 모든 메시지는 캠페인 {expected} 을(를) 지정해야 합니다: {campaign_id}", field "campaign_id",
     }
 }
 

@@ -49,7 +49,7 @@ impl Basket {
     /// Reads the lines of a request.
     ///
     /// # Errors
-    /// `CURRENCY_NOT_SUPPORTED`, `AMOUNT_NEGATIVE`, `AMOUNT_OVERFLOW`.
+    /// `CURRENCY_NOT_SUPPORTED`, `AMOUNT_OVERFLOW`.
     pub(crate) fn new(lines: Vec<DiscountableLine>, currency: &Currency) -> Result<Self, MoneyRefusal> {
         let line = |line: DiscountableLine| {
             let amount = currency.minor_units(line.amount.as_ref())?;

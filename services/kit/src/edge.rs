@@ -31,7 +31,7 @@ refusals! {
         /// `request_id` or `idempotency-key` is not a UUID, or the two differ.
         RequestIdInvalid {} => InvalidArgument "REQUEST_ID_INVALID",
             en "the request id must be a UUID, the same in the message and in idempotency-key",
-            ko "요청 ID는 UUID여야 하며 idempotency-key와 같아야 합니다",
+            ko "요청 ID는 UUID여야 하며 idempotency-key와 같아야 합니다", field "request_id",
         /// The caller's deadline passed.
         DeadlineExceeded {} => DeadlineExceeded "DEADLINE_EXCEEDED",
             en "the deadline has passed",

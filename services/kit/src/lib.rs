@@ -37,5 +37,6 @@ pub const REASONS: &[&[refusal::Reason]] = &[
     page_token::PageRefusal::REASONS,
     revision::RevisionRefusal::REASONS,
     server::OverloadRefusal::REASONS,
+    server::TransportRefusal::REASONS,
     refusal::Fault::REASONS,
 ];

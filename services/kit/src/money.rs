@@ -11,10 +11,6 @@ refusals! {
         CurrencyNotSupported { currency_code: String, expected: String } => InvalidArgument "CURRENCY_NOT_SUPPORTED",
             en "currency {currency_code} is not supported, use {expected}",
             ko "{currency_code} 통화는 사용할 수 없습니다. {expected}만 지원합니다",
-        /// A required amount is missing or below zero.
-        Negative { minor_units: i64 } => InvalidArgument "AMOUNT_NEGATIVE",
-            en "an amount cannot be below zero, got {minor_units}",
-            ko "금액은 0보다 작을 수 없습니다: {minor_units}",
         /// A sum or a multiple of amounts does not fit into 63 bits.
         Overflow {} => InvalidArgument "AMOUNT_OVERFLOW",
             en "the sum of the amounts is too large",
@@ -48,10 +44,10 @@ impl Currency {
         }
     }
 
-    /// The minor units of an amount; an absent one is zero.
+    /// The minor units of an amount, which the contract's bounds keep from being negative; an absent one is zero.
     ///
     /// # Errors
-    /// `CURRENCY_NOT_SUPPORTED` for another currency, `AMOUNT_NEGATIVE` below zero.
+    /// `CURRENCY_NOT_SUPPORTED` for another currency.
     pub fn minor_units(&self, money: Option<&Money>) -> Result<i64, MoneyRefusal> {
         let Some(money) = money else { return Ok(0) };
         if money.currency_code != self.0 {
@@ -59,11 +55,6 @@ impl Currency {
             return Err(MoneyRefusal::CurrencyNotSupported {
                 currency_code,
                 expected: self.0.clone(),
-            });
-        }
-        if money.minor_units < 0 {
-            return Err(MoneyRefusal::Negative {
-                minor_units: money.minor_units,
             });
         }
         Ok(money.minor_units)

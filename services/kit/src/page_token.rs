@@ -16,7 +16,7 @@ refusals! {
         /// The token was changed, is another question's, or is another shop's.
         TokenInvalid {} => InvalidArgument "PAGE_TOKEN_INVALID",
             en "the page token does not belong to this request",
-            ko "이 요청에 맞지 않는 페이지 토큰입니다",
+            ko "이 요청에 맞지 않는 페이지 토큰입니다", field "page_token",
     }
 }
 

@@ -16,7 +16,7 @@ refusals! {
         /// The token was not made by this shop, or was changed.
         Invalid {} => InvalidArgument "REVISION_INVALID",
             en "the revision was not issued by this shop",
-            ko "이 상점에서 발급한 리비전이 아닙니다",
+            ko "이 상점에서 발급한 리비전이 아닙니다", field "revision",
     }
 }
 

@@ -3,6 +3,7 @@
 mod deadline;
 mod identity;
 mod load;
+mod transport;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::refusal::{Failure, Locale, status};
 
 pub use identity::Identity;
 pub use load::OverloadRefusal;
+pub use transport::TransportRefusal;
 
 /// The largest message of a request.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -59,6 +61,7 @@ pub fn stack(services: Routes, settings: &Settings) -> Routes {
         .layer(from_fn_with_state(identity, identity::admit))
         .layer(from_fn(deadline::keep))
         .layer(from_fn_with_state(load, load::shed))
+        .layer(from_fn(transport::explain))
         .layer(from_fn(correlate));
     Routes::from(router)
 }
@@ -151,7 +154,14 @@ async fn correlate(mut request: Request, next: Next) -> Response {
 
 /// The answer of a layer that does not let a call through.
 fn turned_away(failure: Failure, headers: &http::HeaderMap) -> Response {
-    let language = headers.get("accept-language").and_then(|value| value.to_str().ok());
-    let locale = language.map(Locale::from_accept_language).unwrap_or_default();
+    told(failure, locale(headers))
+}
+
+fn told(failure: Failure, locale: Locale) -> Response {
     status(failure, locale).into_http::<Body>().map(axum::body::Body::new)
+}
+
+fn locale(headers: &http::HeaderMap) -> Locale {
+    let language = headers.get("accept-language").and_then(|value| value.to_str().ok());
+    language.map(Locale::from_accept_language).unwrap_or_default()
 }

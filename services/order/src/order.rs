@@ -33,7 +33,7 @@ refusals! {
         /// A part is left to pay by card, and no card was named.
         CardTokenMissing { card: i64 } => InvalidArgument "CARD_TOKEN_MISSING",
             en "{card} are left to pay by card, name one",
-            ko "카드로 결제할 금액 {card}이(가) 남았습니다. 카드를 지정해 주세요",
+            ko "카드로 결제할 금액 {card}이(가) 남았습니다. 카드를 지정해 주세요", field "card_token",
         /// The last attempt to pay is not decided yet.
         PaymentInProgress { order_id: String, attempt: i32 } => FailedPrecondition "PAYMENT_IN_PROGRESS",
             en "attempt {attempt} to pay order {order_id} is not decided yet",

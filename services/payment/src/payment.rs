@@ -29,7 +29,7 @@ refusals! {
         /// Nothing is no amount to take or to give back.
         AmountZero {} => InvalidArgument "PAYMENT_AMOUNT_ZERO",
             en "the amount must be 1 or more",
-            ko "금액은 1 이상이어야 합니다",
+            ko "금액은 1 이상이어야 합니다", field "amount",
         /// The order has given the attempt up.
         Closed { order_id: String, attempt: i32 } => FailedPrecondition "PAYMENT_CLOSED",
             en "attempt {attempt} of order {order_id} was closed",

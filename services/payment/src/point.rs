@@ -19,7 +19,7 @@ refusals! {
         /// Nothing is no amount to charge or hold.
         AmountZero {} => InvalidArgument "POINTS_AMOUNT_ZERO",
             en "the amount must be 1 or more",
-            ko "포인트는 1 이상이어야 합니다",
+            ko "포인트는 1 이상이어야 합니다", field "amount",
         /// The user has fewer points than the order wants to hold.
         Insufficient { requested: i64, available: i64 } => FailedPrecondition "POINTS_INSUFFICIENT",
             en "{requested} points are wanted, {available} are available",

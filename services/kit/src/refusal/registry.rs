@@ -23,6 +23,8 @@ pub enum Kind {
     Unavailable,
     /// `DEADLINE_EXCEEDED`
     DeadlineExceeded,
+    /// `UNIMPLEMENTED`: nothing here answers this.
+    Unimplemented,
     /// `INTERNAL`: our fault, told without its cause.
     Internal,
 }
@@ -42,14 +44,17 @@ pub struct Reason {
     pub korean: &'static str,
     /// Advice for `RetryInfo`.
     pub retry_after_milliseconds: Option<u64>,
+    /// The field of the request that `BadRequest` names, where it is always the same one.
+    pub field: Option<&'static str>,
     /// What it means, from the comment of the variant.
     pub meaning: &'static str,
 }
 
 /// Declares an enum of refusals together with its rows of the registry.
 ///
-/// Each variant names its metadata as fields, then `=> Kind "REASON", en "…", ko "…"` and, where trying again may
-/// help, `retry milliseconds`. The enum gets `REASONS`, all its rows in order.
+/// Each variant names its metadata as fields, then `=> Kind "REASON", en "…", ko "…"`, where trying again may help
+/// `retry milliseconds`, and where one field of the request is at fault `field "name"`. The enum gets `REASONS`, all its
+/// rows in order.
 #[macro_export]
 macro_rules! refusals {
     (
@@ -61,6 +66,7 @@ macro_rules! refusals {
                 en $english:literal,
                 ko $korean:literal
                 $(, retry $retry:literal)?
+                $(, field $at:literal)?
                 ,
             )+
         }
@@ -89,7 +95,8 @@ macro_rules! refusals {
                         metadata: &[$(stringify!($field)),*],
                         english: $english,
                         korean: $korean,
-                        retry_after_milliseconds: $crate::refusals!(@retry $($retry)?),
+                        retry_after_milliseconds: $crate::refusals!(@option $($retry)?),
+                        field: $crate::refusals!(@option $($at)?),
                         meaning: $doc.trim_ascii(),
                     },
                 )+
@@ -110,6 +117,6 @@ macro_rules! refusals {
             }
         }
     };
-    (@retry) => { None };
-    (@retry $retry:literal) => { Some($retry) };
+    (@option) => { None };
+    (@option $value:literal) => { Some($value) };
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
 use super::{Failure, Kind, Refusal};
 use crate::refusals;
@@ -108,6 +108,11 @@ fn refused(refusal: &dyn Refusal, locale: Locale) -> Status {
             .unwrap_or_default();
         details.set_precondition_failure(vec![PreconditionViolation::new(row.reason, subject, &english)]);
     }
+    // which field it is, the registry says, or the refusal itself
+    let named = metadata.iter().find(|(name, _)| *name == "field" || *name == "fields");
+    if let Some(field) = row.field.or(named.map(|(_, value)| value.as_str())) {
+        details.set_bad_request(vec![FieldViolation::new(field, &english)]);
+    }
     if let Some(delay) = refusal.retry_after() {
         details.set_retry_info(Some(delay));
     }
@@ -148,6 +153,7 @@ fn code(kind: Kind) -> Code {
         Kind::Aborted => Code::Aborted,
         Kind::Unavailable => Code::Unavailable,
         Kind::DeadlineExceeded => Code::DeadlineExceeded,
+        Kind::Unimplemented => Code::Unimplemented,
         Kind::Internal => Code::Internal,
     }
 }
