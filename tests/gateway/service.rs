@@ -19,6 +19,7 @@ use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::point_service_client::PointServiceClient;
 use proto::payment::v1::{Payment, RequestPaymentRequest};
 use support::Engine;
+use support::engine::quiet_port;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -89,8 +90,7 @@ impl Service {
             .unwrap();
         let callback_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let callbacks = callback_listener.local_addr().unwrap();
-        // free again at once, and taken by whoever starts the gateway
-        let gateway_address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let gateway_address = SocketAddr::from(([127, 0, 0, 1], quiet_port()));
         let (gateway_url, callback_url) = (format!("http://{gateway_address}"), format!("http://{callbacks}"));
         let settings = Settings {
             test_cards: true,

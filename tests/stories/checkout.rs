@@ -1,32 +1,14 @@
 //! The checkout where it does not run straight: refused, replayed, overtaken by a cancellation, cut off.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proto::order::v1::{CancelOrderRequest, Order, OrderState, PayOrderRequest, PlaceOrderRequest};
-use proto::readmodel::v1::{GetOrderRequest, GetPointBalanceRequest, OrderDetail};
+use proto::readmodel::v1::GetPointBalanceRequest;
 use support::client::{card_order, point_order};
-use support::shop::{PATIENCE, money};
-use support::{Buyer, Engine, TestShop, reason, story};
+use support::shop::money;
+use support::{Engine, TestShop, reason, story};
 use tonic::Code;
 use tonic_types::StatusExt;
-
-/// Waits until the read model shows the order so.
-async fn becomes(buyer: &Buyer, order: &Order, expected: impl Fn(&OrderDetail) -> bool) -> OrderDetail {
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        let request = GetOrderRequest {
-            order_id: order.order_id.clone(),
-            ..Default::default()
-        };
-        let seen = buyer.orders_seen().get_order(request).await;
-        let seen = seen.ok().and_then(|answer| answer.into_inner().order);
-        match seen {
-            Some(seen) if expected(&seen) => return seen,
-            seen => assert!(Instant::now() < patience, "the order is {seen:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 fn with_request_id(request: PlaceOrderRequest) -> PlaceOrderRequest {
     PlaceOrderRequest {
@@ -72,7 +54,7 @@ story! {
         let mina = shop.buyer("mina");
         let request = with_request_id(card_order(&[("a", 1)]));
         let first = mina.place(request.clone()).await.unwrap();
-        becomes(&mina, &first, |order| order.paid_at.is_some()).await;
+        mina.until(&first.order_id, |order| order.paid_at.is_some()).await;
         assert_eq!(mina.place(request).await.unwrap(), first);
     }
 }
@@ -105,10 +87,10 @@ story! {
         shop.stock(&[("a", 1_000, 5)]).await;
         let mina = shop.buyer("mina");
         let order = mina.place(PlaceOrderRequest { card_token: "no-such-card".to_owned(), ..card_order(&[("a", 1)]) }).await.unwrap();
-        let ended = becomes(&mina, &order, |order| order.attempt == 1 && !order.payment_open).await;
+        let ended = mina.until(&order.order_id, |order| order.attempt == 1 && !order.payment_open).await;
         assert_eq!((ended.attempt, ended.payment_reason.as_str()), (1, "CARD_TOKEN_NOT_FOUND"));
         mina.orders().pay_order(pay(&order, "test-approve")).await.unwrap();
-        let paid = becomes(&mina, &order, |order| order.paid_at.is_some()).await;
+        let paid = mina.until(&order.order_id, |order| order.paid_at.is_some()).await;
         assert_eq!((paid.attempt, paid.payment_reason.as_str()), (2, ""));
         let late = mina.orders().pay_order(pay(&order, "test-approve")).await.unwrap_err();
         assert_eq!(reason(&late), "ORDER_NOT_PAYABLE");
@@ -139,9 +121,9 @@ story! {
         shop.stock(&[("a", 1_000, 5)]).await;
         let mina = shop.buyer("mina");
         let order = mina.place(PlaceOrderRequest { card_token: "test-limit".to_owned(), ..card_order(&[("a", 1)]) }).await.unwrap();
-        becomes(&mina, &order, |order| order.attempt == 1 && !order.payment_open).await;
+        mina.until(&order.order_id, |order| order.attempt == 1 && !order.payment_open).await;
         shop.clock.advance(Duration::from_secs(15 * 60));
-        becomes(&mina, &order, |order| order.ended_at.is_some()).await;
+        mina.until(&order.order_id, |order| order.ended_at.is_some()).await;
         let late = mina.orders().pay_order(pay(&order, "test-approve")).await.unwrap_err();
         assert_eq!(late.get_details_error_info().unwrap().metadata["state"], "EXPIRED");
         assert_eq!(reason(&mina.orders().cancel_order(cancel(&order)).await.unwrap_err()), "ORDER_EXPIRED");

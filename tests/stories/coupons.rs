@@ -14,13 +14,13 @@ use support::{TestShop, reason, story};
 use tonic::Status;
 
 /// The coupon service as the checkout calls it.
-struct Checkout {
+pub struct Checkout {
     buyer: Buyer,
     coupons: CouponServiceClient<Client>,
 }
 
 impl Checkout {
-    fn of(shop: &TestShop, buyer: &Buyer) -> Self {
+    pub fn of(shop: &TestShop, buyer: &Buyer) -> Self {
         let coupons = CouponServiceClient::new(shop.connected().as_service());
         Self {
             buyer: buyer.clone(),
@@ -28,7 +28,7 @@ impl Checkout {
         }
     }
 
-    async fn redeem(
+    pub async fn redeem(
         &self,
         coupon_id: &str,
         order_id: &str,
@@ -52,7 +52,7 @@ impl Checkout {
         })
     }
 
-    async fn restore(&self, coupon_id: &str, order_id: &str) {
+    pub async fn restore(&self, coupon_id: &str, order_id: &str) {
         let request = RestoreCouponRequest {
             coupon_id: coupon_id.to_owned(),
             order_id: order_id.to_owned(),
@@ -75,11 +75,11 @@ fn discountable(lines: &[(&str, &str, i64)]) -> Vec<DiscountableLine> {
     lines.iter().map(line).collect()
 }
 
-fn products(numbers: std::ops::Range<i64>) -> Vec<String> {
+pub fn products(numbers: std::ops::Range<i64>) -> Vec<String> {
     numbers.map(|number| format!("product-{number}")).collect()
 }
 
-async fn add(shop: &TestShop, messages: &[(&str, Vec<String>)]) -> Result<AddCampaignProductsResponse, Status> {
+pub async fn add(shop: &TestShop, messages: &[(&str, Vec<String>)]) -> Result<AddCampaignProductsResponse, Status> {
     let message = |(campaign_id, product_ids): &(&str, Vec<String>)| AddCampaignProductsRequest {
         campaign_id: (*campaign_id).to_owned(),
         product_ids: product_ids.clone(),
@@ -93,7 +93,7 @@ async fn add(shop: &TestShop, messages: &[(&str, Vec<String>)]) -> Result<AddCam
         .into_inner())
 }
 
-const LINES: &[(&str, &str, i64)] = &[("a", "x", 1_000), ("b", "y", 500)];
+pub const LINES: &[(&str, &str, i64)] = &[("a", "x", 1_000), ("b", "y", 500)];
 
 story! {
     /// Redeemed twice, given back twice, given back before it was ever had: each order keeps its first outcome.
@@ -290,21 +290,8 @@ story! {
 story! {
     async fn a_campaign_is_opened_once_and_its_terms_must_fit_together(shop: TestShop) {
         let mut campaigns = CampaignServiceClient::new(shop.connected().as_admin());
-        let at = |hours: i64| Some(kit::clock::to_proto(shop.clock.now() + jiff::Span::new().hours(hours)));
-        let terms = OpenCampaignRequest {
-            campaign_id: "once".to_owned(),
-            name: "Once".to_owned(),
-            kind: CampaignKind::Fixed.into(),
-            discount_amount: Some(money(500)),
-            applies_to: CampaignScope::All.into(),
-            per_user_limit: 1,
-            issue_from: at(0),
-            issue_until: at(1),
-            valid_from: at(0),
-            valid_until: at(1),
-            ..Default::default()
-        };
-        let contradiction = OpenCampaignRequest { issue_until: at(-1), ..terms.clone() };
+        let terms = shop.campaign("once", 500);
+        let contradiction = OpenCampaignRequest { issue_until: terms.issue_from, ..terms.clone() };
         assert_eq!(reason(&campaigns.open_campaign(contradiction).await.unwrap_err()), "CAMPAIGN_TERMS_INVALID");
         campaigns.open_campaign(terms.clone()).await.unwrap();
         let again = campaigns.open_campaign(terms).await.unwrap_err();

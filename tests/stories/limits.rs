@@ -1,7 +1,5 @@
 //! Limits and layers of the server, each one past itself, and the answers a foreign client sees.
 
-use std::time::Duration;
-
 use kit::server::REQUEST_BYTES_MAX;
 use proto::catalog::v1::LikeProductRequest;
 use proto::readmodel::v1::{GetProductRequest, ListProductsRequest};
@@ -9,17 +7,6 @@ use support::client::card_order;
 use support::{reason, story};
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
-
-story! {
-    async fn a_caller_without_a_name_is_unauthenticated_and_a_customer_is_no_admin(shop: TestShop) {
-        let nobody = shop.buyer("").likes().like_product(LikeProductRequest::default()).await.unwrap_err();
-        assert_eq!((nobody.code(), reason(&nobody).as_str()), (Code::Unauthenticated, "IDENTITY_MISSING"));
-        let mina = shop.connected().as_customer("mina");
-        let request = proto::catalog::v1::RestockRequest { product_id: "a".to_owned(), quantity: 1, ..Default::default() };
-        let refused = proto::catalog::v1::stock_service_client::StockServiceClient::new(mina).restock(request).await.unwrap_err();
-        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "ROLE_NOT_ALLOWED"));
-    }
-}
 
 story! {
     async fn fields_out_of_bounds_are_named_each(shop: TestShop) {
@@ -43,25 +30,11 @@ story! {
         let mina = shop.buyer("mina");
         let request = LikeProductRequest { product_id: "x".repeat(REQUEST_BYTES_MAX + 1), ..Default::default() };
         let refused = mina.likes().like_product(request).await.unwrap_err();
-        assert!(matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument), "{refused:?}");
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
         let request = GetProductRequest { product_id: "x".repeat(REQUEST_BYTES_MAX + 1), ..Default::default() };
         let refused = mina.products_seen().get_product(request).await.unwrap_err();
-        assert_eq!(refused.code(), Code::OutOfRange, "{refused:?}");
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
         mina.products_seen().list_products(ListProductsRequest::default()).await.unwrap();
-    }
-}
-
-story! {
-    async fn an_expired_deadline_is_told_as_such(shop: TestShop) {
-        let mut request = Request::new(GetProductRequest { product_id: "nothing".to_owned(), ..Default::default() });
-        request.set_timeout(Duration::from_nanos(1));
-        let refused = shop.buyer("mina").products_seen().get_product(request).await.unwrap_err();
-        // the client's own timer may be first, and calls it CANCELLED
-        assert!(matches!(refused.code(), Code::DeadlineExceeded | Code::Cancelled), "{refused:?}");
-        let mut malformed = Request::new(ListProductsRequest::default());
-        malformed.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
-        let refused = shop.buyer("mina").products_seen().list_products(malformed).await.unwrap_err();
-        assert_eq!(reason(&refused), "TIMEOUT_MALFORMED");
     }
 }
 

@@ -1,13 +1,16 @@
 //! Every story, through gRPC, on both engines. A story ends at rest, with every invariant of the ledger checked.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bad_input;
 mod catalogue;
 mod checkout;
 mod coupons;
+mod grpcurl;
 mod limits;
 mod orders;
 mod paging;
 mod products;
+mod refusals;
 mod scarcity;
 mod stock;
 mod views;

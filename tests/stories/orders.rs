@@ -13,25 +13,7 @@ type Seen = proto::readmodel::v1::OrderState;
 
 /// Waits until the read model shows the order in this state.
 async fn reaches(buyer: &Buyer, order_id: &str, state: Seen) {
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        let seen = buyer
-            .orders_seen()
-            .get_order(proto::readmodel::v1::GetOrderRequest {
-                order_id: order_id.to_owned(),
-                ..Default::default()
-            })
-            .await;
-        let seen = seen
-            .ok()
-            .and_then(|answer| answer.into_inner().order)
-            .map(|order| order.state());
-        if seen == Some(state) {
-            return;
-        }
-        assert!(Instant::now() < patience, "order {order_id} is {seen:?}, not {state:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    buyer.until(order_id, |order| order.state() == state).await;
 }
 
 fn pay(order_id: &str, card_token: &str) -> PayOrderRequest {
@@ -115,16 +97,6 @@ story! {
         // all five are still there
         shop.at_rest().await;
         mina.place(card_order(&[("a", 5)])).await.unwrap();
-    }
-}
-
-story! {
-    async fn a_stock_refusal_says_what_was_asked_and_what_there_is(shop: TestShop) {
-        shop.stock(&[("a", 1_000, 5)]).await;
-        let status = shop.buyer("mina").place(card_order(&[("a", 10_000)])).await.unwrap_err();
-        let info = status.get_details_error_info().unwrap();
-        assert_eq!((info.metadata["product_id"].as_str(), info.metadata["requested"].as_str(), info.metadata["available"].as_str()), ("a", "10000", "5"));
-        assert!(status.get_details_precondition_failure().is_some());
     }
 }
 

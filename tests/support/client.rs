@@ -1,5 +1,7 @@
 //! A buyer: a user of the shop with a client of each service.
 
+use std::time::{Duration, Instant};
+
 use jangteo::client::{Client, Connected};
 use proto::catalog::v1::like_service_client::LikeServiceClient;
 use proto::coupon::v1::coupon_service_client::CouponServiceClient;
@@ -8,16 +10,17 @@ use proto::order::v1::order_service_client::OrderServiceClient;
 use proto::order::v1::{LineToOrder, Order, PlaceOrderRequest};
 use proto::payment::v1::ChargePointsRequest;
 use proto::payment::v1::card_service_client::CardServiceClient;
+use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::point_service_client::PointServiceClient;
-use proto::readmodel::v1::GetOrderRequest;
 use proto::readmodel::v1::coupon_query_service_client::CouponQueryServiceClient;
 use proto::readmodel::v1::order_query_service_client::OrderQueryServiceClient;
 use proto::readmodel::v1::point_query_service_client::PointQueryServiceClient;
 use proto::readmodel::v1::product_query_service_client::ProductQueryServiceClient;
+use proto::readmodel::v1::{GetOrderRequest, OrderDetail};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
-use crate::shop::money;
+use crate::shop::{PATIENCE, money};
 
 /// A user and what it can do.
 #[derive(Clone, Debug)]
@@ -83,6 +86,11 @@ impl Buyer {
         PointServiceClient::new(self.service.clone())
     }
 
+    /// The payment service, called as a service.
+    pub fn payments(&self) -> PaymentServiceClient<Client> {
+        PaymentServiceClient::new(self.service.clone())
+    }
+
     /// A request that a service makes for this user.
     pub fn for_me<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
@@ -111,6 +119,23 @@ impl Buyer {
             revision: revision.to_owned(),
         };
         self.orders_seen().get_order(request).await.unwrap().into_inner()
+    }
+
+    /// Waits until the read model shows the order so.
+    pub async fn until(&self, order_id: &str, is_so: impl Fn(&OrderDetail) -> bool) -> OrderDetail {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let request = GetOrderRequest {
+                order_id: order_id.to_owned(),
+                ..Default::default()
+            };
+            let seen = self.orders_seen().get_order(request).await.ok();
+            match seen.and_then(|answer| answer.into_inner().order) {
+                Some(order) if is_so(&order) => return order,
+                seen => assert!(Instant::now() < patience, "order {order_id} is {seen:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 

@@ -43,6 +43,14 @@ pub async fn new_database() -> String {
     format!("{server}/{name}")
 }
 
+/// A free port, below those that the system hands out: no listener that takes any port comes between.
+pub fn quiet_port() -> u16 {
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(15_000..30_000))
+        .find(free)
+        .unwrap()
+}
+
 fn server() -> &'static str {
     static SERVER: OnceLock<String> = OnceLock::new();
     SERVER.get_or_init(start)
@@ -52,11 +60,7 @@ fn server() -> &'static str {
 /// Starts PostgreSQL under a shell that waits for our end of a pipe to close, however this process ends.
 fn start() -> String {
     let binaries = binaries();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = quiet_port();
     let script = format!(
         r#"set -eu
         folder=$(mktemp -d)

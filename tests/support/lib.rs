@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod raw;
 pub mod shop;
 
 pub use client::{Buyer, reason};

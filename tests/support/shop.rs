@@ -111,11 +111,11 @@ impl TestShop {
         assert_eq!(response.refused, 0, "{:?}", response.refusals);
     }
 
-    /// Opens a campaign of a fixed amount, open and valid for a day; the test changes the rest.
-    pub async fn open_campaign(&self, id: &str, amount: i64, change: impl FnOnce(&mut OpenCampaignRequest)) {
+    /// The terms of a campaign of a fixed amount, open and valid for a day.
+    pub fn campaign(&self, id: &str, amount: i64) -> OpenCampaignRequest {
         let now = self.clock.now();
         let at = |hours: i64| Some(kit::clock::to_proto(now + jiff::Span::new().hours(hours)));
-        let mut request = OpenCampaignRequest {
+        OpenCampaignRequest {
             campaign_id: id.to_owned(),
             name: id.to_owned(),
             kind: CampaignKind::Fixed.into(),
@@ -127,7 +127,12 @@ impl TestShop {
             valid_from: at(-1),
             valid_until: at(24),
             ..Default::default()
-        };
+        }
+    }
+
+    /// Opens such a campaign; the test changes the rest.
+    pub async fn open_campaign(&self, id: &str, amount: i64, change: impl FnOnce(&mut OpenCampaignRequest)) {
+        let mut request = self.campaign(id, amount);
         change(&mut request);
         CampaignServiceClient::new(self.connected.as_admin())
             .open_campaign(request)
