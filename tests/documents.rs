@@ -8,6 +8,7 @@ use kit::refusal::Kind;
 
 const WRITE: &str = "JANGTEO_WRITE_DOCS";
 
+#[expect(clippy::disallowed_methods, reason = "a setting of the test, not of the shop")]
 fn is_in_docs(name: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     if std::env::var_os(WRITE).is_some() {

@@ -41,6 +41,7 @@ async fn at_rest(address: &str, since: Instant) -> Duration {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "settings of the test, not of the shop")]
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kit::clock::to_proto;
+use kit::clock::{Clock, to_proto};
 use prost_types::FieldMask;
 use proto::catalog::v1 as catalog;
 use proto::coupon::v1 as coupon;
@@ -207,7 +207,7 @@ impl Scenario {
     }
 
     async fn open_campaigns(&self) {
-        let now = jiff::Timestamp::now();
+        let now = Clock::default().now();
         let at = |hours: i64| Some(to_proto(now + jiff::Span::new().hours(hours)));
         for campaign_id in ["spring", "over"] {
             let _: coupon::OpenCampaignResponse = call!(
@@ -282,7 +282,7 @@ impl Scenario {
         let seen = catalog::Behaviour {
             product_id: lamp(),
             kind: catalog::BehaviourKind::View.into(),
-            occurred_at: Some(to_proto(jiff::Timestamp::now())),
+            occurred_at: Some(to_proto(Clock::default().now())),
         };
         let _: catalog::RecordResponse = call!(
             self.mina,

@@ -50,7 +50,10 @@ impl ConnectionTrait for Explained {
 
 impl Explained {
     async fn open(folder: &tempfile::TempDir) -> Self {
-        let location = Location::Sqlite(folder.path().join("read_model.db"));
+        let location = Location::Sqlite {
+            path: folder.path().join("read_model.db"),
+            commands_per_commit: 1,
+        };
         let signer = Signer::new(vec![7; 32], None);
         let database = Database::open("read_model", &location, crate::MIGRATIONS, Clock::default(), signer);
         Self {
