@@ -92,6 +92,22 @@ impl Caller {
     }
 }
 
+/// Calls a method of `jangteo.<service>` by its name: `call!(caller, "order.v1.OrderService" / PlaceOrder, request)`.
+macro_rules! call {
+    ($caller:expr, $service:literal / $method:ident, $request:expr) => {
+        $caller
+            .call(concat!("/jangteo.", $service, "/", stringify!($method)), $request)
+            .await
+    };
+}
+
+/// As `call!`, for an answer that says nothing more than that it is done.
+macro_rules! done {
+    ($($call:tt)+) => {{
+        let () = call!($($call)+).unwrap();
+    }};
+}
+
 /// Whether the shop has said no; anything else says nothing about what became of the call.
 fn is_final(status: &Status) -> bool {
     let ambiguous = [

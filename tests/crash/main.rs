@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[macro_use]
 mod caller;
 mod points;
 mod process;

@@ -2,9 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use kit::clock::{Clock, to_proto};
-use prost_types::FieldMask;
-use proto::catalog::v1 as catalog;
 use proto::coupon::v1 as coupon;
 use proto::order::v1 as order;
 use proto::payment::v1 as payment;
@@ -16,6 +13,8 @@ use view::OrderState;
 
 use crate::caller::Caller;
 
+mod opening;
+
 /// Long enough for a lease to run out and a 404 to be waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POINTS: i64 = 50_000;
@@ -25,15 +24,6 @@ pub struct Scenario {
     admin: Caller,
     service: Caller,
     mina: Caller,
-}
-
-macro_rules! call {
-    ($caller:expr, $service:literal / $method:ident, $request:expr) => {
-        call!(@ $caller, concat!("/jangteo.", $service, "/", stringify!($method)), $request)
-    };
-    (@ $caller:expr, $path:expr, $request:expr) => {
-        $caller.call($path, $request).await
-    };
 }
 
 impl Scenario {
@@ -47,17 +37,7 @@ impl Scenario {
 
     /// Does everything once, whatever happens to the shop meanwhile, and checks what came of it.
     pub async fn play(&self) {
-        self.stock().await;
-        self.open_campaigns().await;
-        self.behave().await;
-        let funding = payment::ChargePointsRequest {
-            amount: Some(money(POINTS)),
-            funding_reference: "gift".to_owned(),
-            ..Default::default()
-        };
-        let _: payment::ChargePointsResponse =
-            call!(self.service, "payment.v1.PointService" / ChargePoints, funding).unwrap();
-
+        self.open().await;
         let slow = self.place(by_card("lamp", 1, "test-captured-timeout")).await.unwrap();
         self.cancel_what_is_paid_by_everything().await;
         self.cancel_what_is_paid_by_points().await;
@@ -71,228 +51,8 @@ impl Scenario {
             attempt: 1,
             ..Default::default()
         };
-        let _: payment::SyncPaymentResponse =
-            call!(self.service, "payment.v1.PaymentService" / SyncPayment, sync).unwrap();
+        done!(self.service, "payment.v1.PaymentService" / SyncPayment, sync);
         self.check().await;
-    }
-
-    async fn stock(&self) {
-        let row = |id: &str, price, stock| catalog::ImportRow {
-            product_id: id.to_owned(),
-            brand_id: "house".to_owned(),
-            brand_name: "House".to_owned(),
-            name: id.to_owned(),
-            category: "THINGS".to_owned(),
-            price: Some(money(price)),
-            stock,
-            ..Default::default()
-        };
-        let rows = vec![row("lamp", 900, 90), row("desk", 2_000, 50)];
-        // a stream of one message is on the wire what a single message is
-        let imported: catalog::ImportProductsResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / ImportProducts,
-            catalog::ImportProductsRequest {
-                rows,
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        assert_eq!(imported.refused, 0);
-        let brand = || "attic".to_owned();
-        let _: catalog::RegisterBrandResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / RegisterBrand,
-            catalog::RegisterBrandRequest {
-                brand_id: brand(),
-                name: "Attic".to_owned(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::UpdateBrandResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / UpdateBrand,
-            catalog::UpdateBrandRequest {
-                brand_id: brand(),
-                name: "The Attic".to_owned(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let chair = || "chair".to_owned();
-        let _: catalog::RegisterProductResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / RegisterProduct,
-            catalog::RegisterProductRequest {
-                product_id: chair(),
-                brand_id: brand(),
-                name: "Chair".to_owned(),
-                price: Some(money(500)),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::UpdateProductResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / UpdateProduct,
-            catalog::UpdateProductRequest {
-                product_id: chair(),
-                name: "Old Chair".to_owned(),
-                update_mask: Some(FieldMask {
-                    paths: vec!["name".to_owned()]
-                }),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::ChangePriceResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / ChangePrice,
-            catalog::ChangePriceRequest {
-                product_id: "lamp".to_owned(),
-                price: Some(money(1_000)),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::HideProductResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / HideProduct,
-            catalog::HideProductRequest {
-                product_id: chair(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::ShowProductResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / ShowProduct,
-            catalog::ShowProductRequest {
-                product_id: chair(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::DiscontinueProductResponse = call!(
-            self.admin,
-            "catalog.v1.ProductService" / DiscontinueProduct,
-            catalog::DiscontinueProductRequest {
-                product_id: chair(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::RestockResponse = call!(
-            self.admin,
-            "catalog.v1.StockService" / Restock,
-            catalog::RestockRequest {
-                product_id: "lamp".to_owned(),
-                quantity: 20,
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::AdjustStockResponse = call!(
-            self.admin,
-            "catalog.v1.StockService" / AdjustStock,
-            catalog::AdjustStockRequest {
-                product_id: "lamp".to_owned(),
-                counted: 100,
-                why: "counted".to_owned(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-    }
-
-    async fn open_campaigns(&self) {
-        let now = Clock::default().now();
-        let at = |hours: i64| Some(to_proto(now + jiff::Span::new().hours(hours)));
-        for campaign_id in ["spring", "over"] {
-            let _: coupon::OpenCampaignResponse = call!(
-                self.admin,
-                "coupon.v1.CampaignService" / OpenCampaign,
-                coupon::OpenCampaignRequest {
-                    campaign_id: campaign_id.to_owned(),
-                    name: campaign_id.to_owned(),
-                    kind: coupon::CampaignKind::Fixed.into(),
-                    discount_amount: Some(money(300)),
-                    applies_to: coupon::CampaignScope::Selected.into(),
-                    per_user_limit: 1,
-                    issue_from: at(-1),
-                    issue_until: at(24),
-                    valid_from: at(-1),
-                    valid_until: at(24),
-                    ..Default::default()
-                }
-            )
-            .unwrap();
-        }
-        let _: coupon::AddCampaignProductsResponse = call!(
-            self.admin,
-            "coupon.v1.CampaignService" / AddCampaignProducts,
-            coupon::AddCampaignProductsRequest {
-                campaign_id: "spring".to_owned(),
-                product_ids: vec!["lamp".to_owned()],
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: coupon::CloseCampaignResponse = call!(
-            self.admin,
-            "coupon.v1.CampaignService" / CloseCampaign,
-            coupon::CloseCampaignRequest {
-                campaign_id: "over".to_owned(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-    }
-
-    async fn behave(&self) {
-        let lamp = || "lamp".to_owned();
-        let _: catalog::LikeProductResponse = call!(
-            self.mina,
-            "catalog.v1.LikeService" / LikeProduct,
-            catalog::LikeProductRequest {
-                product_id: lamp(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::LikeProductResponse = call!(
-            self.mina,
-            "catalog.v1.LikeService" / LikeProduct,
-            catalog::LikeProductRequest {
-                product_id: "desk".to_owned(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let _: catalog::UnlikeProductResponse = call!(
-            self.mina,
-            "catalog.v1.LikeService" / UnlikeProduct,
-            catalog::UnlikeProductRequest {
-                product_id: lamp(),
-                ..Default::default()
-            }
-        )
-        .unwrap();
-        let seen = catalog::Behaviour {
-            product_id: lamp(),
-            kind: catalog::BehaviourKind::View.into(),
-            occurred_at: Some(to_proto(Clock::default().now())),
-        };
-        let _: catalog::RecordResponse = call!(
-            self.mina,
-            "catalog.v1.BehaviourService" / Record,
-            catalog::RecordRequest {
-                behaviours: vec![seen],
-                ..Default::default()
-            }
-        )
-        .unwrap();
     }
 
     async fn cancel_what_is_paid_by_everything(&self) {
@@ -417,15 +177,14 @@ impl Scenario {
     }
 
     async fn cancel(&self, order_id: &str) {
-        let _: order::CancelOrderResponse = call!(
+        done!(
             self.mina,
             "order.v1.OrderService" / CancelOrder,
             order::CancelOrderRequest {
                 order_id: order_id.to_owned(),
                 ..Default::default()
             }
-        )
-        .unwrap();
+        );
     }
 
     async fn pay(&self, order_id: &str) -> Result<order::PayOrderResponse, String> {

@@ -1,7 +1,7 @@
 //! Points at which a test ends the process: before and after every commit, every publication and every call outside.
 //!
 //! They sit where all of these pass ([`WriteTransaction`](crate::database::WriteTransaction), the relay,
-//! [`Connection`](crate::in_process::Connection), the payment gateway's line), so no command can be without. A point is named
+//! [`Connection`](crate::in_process::Connection), a service's line to the outside), so no command can be without. A point is named
 //! after the work that passes it: `OrderService/PlaceOrder: before commit`.
 //!
 //! Only with the feature `crash-points`; without it nothing of this is there at run time.
