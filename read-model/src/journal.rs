@@ -16,7 +16,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use tokio::sync::watch;
 
 /// Events that a projection takes at once.
-pub(crate) const BATCH_EVENTS_MAX: usize = 1_000;
+pub(crate) const BATCH_EVENTS_MAX: usize = 2_000;
 
 /// Values of one row.
 const COLUMNS: usize = 10;

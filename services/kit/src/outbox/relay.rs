@@ -19,7 +19,7 @@ use crate::id::new_id;
 use crate::refusal::Failure;
 use crate::values;
 
-const BATCH_EVENTS_MAX: usize = 500;
+const BATCH_EVENTS_MAX: usize = 2_000;
 const POLL: Duration = Duration::from_millis(250);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(200);
 const LEASE_SECONDS: i64 = 10;

@@ -14,7 +14,9 @@ use crate::Orders;
 use crate::order::store as orders;
 
 /// Checkouts that one process works on at once.
-const AT_ONCE_MAX: usize = 64;
+const AT_ONCE_MAX: usize = 128;
+/// With more than these under way no others are taken: a lease is a commit, and shall be worth it.
+const AT_ONCE_ENOUGH: usize = AT_ONCE_MAX / 2;
 /// How long a due checkout may go unnoticed where nobody woke the worker.
 const POLL: Duration = Duration::from_millis(500);
 /// How long running work may take to end when the service stops; what is cut off goes on at the next start.
@@ -26,11 +28,7 @@ impl Orders {
         let mut running = JoinSet::new();
         loop {
             let free = AT_ONCE_MAX - running.len();
-            let leased = if free == 0 {
-                Ok(Vec::new())
-            } else {
-                crash_point::during(|| "checkout worker".to_owned(), self.take_due(free)).await
-            };
+            let leased = crash_point::during(|| "checkout worker".to_owned(), self.take_due(free)).await;
             let leased = leased.unwrap_or_else(|failure| {
                 tracing::warn!(%failure, "checkouts wait for the database");
                 Vec::new()
@@ -45,7 +43,7 @@ impl Orders {
                     }
                 }));
             }
-            let full = running.len() == AT_ONCE_MAX;
+            let full = running.len() > AT_ONCE_ENOUGH;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
