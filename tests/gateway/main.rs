@@ -4,6 +4,7 @@
 mod attempts;
 mod cards;
 mod points;
+mod protocol;
 mod refunds;
 mod service;
 mod unsteady;

@@ -243,6 +243,17 @@ impl Service {
         }
     }
 
+    /// Takes an attempt from its driver, as another driver would, for good; `false` if its POST is not under way.
+    pub async fn take_away(&self, order_id: &str) -> bool {
+        let context = Context::background("payment", &self.clock);
+        let transaction = self.database.begin_bare(&context).await.unwrap();
+        let sql = "UPDATE payments SET lease_token = lease_token + 1, leased_until = leased_until + 3600000000
+            WHERE order_id = $1 AND state = 'REQUESTED'";
+        let taken = transaction.run(sql, values![order_id]).await.unwrap();
+        transaction.commit_quietly().await.unwrap();
+        taken == 1
+    }
+
     /// The facts told of an attempt, in order.
     pub async fn facts(&self, order_id: &str) -> Vec<String> {
         let sql = "SELECT type FROM outbox WHERE aggregateid = $1 ORDER BY version";

@@ -20,6 +20,12 @@ async fn count(database: &kit::database::Database) -> i64 {
     row.unwrap().count
 }
 
+async fn is_there(database: &kit::database::Database, id: &str) -> bool {
+    let sql = "SELECT count(*) AS count FROM things WHERE id = $1";
+    let row: Option<Count> = database.reader().find(sql, values![id]).await.unwrap();
+    row.unwrap().count == 1
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_acknowledged_is_there_and_what_was_undone_is_not() {
     for engine in Engine::BOTH {
@@ -30,11 +36,14 @@ async fn what_is_acknowledged_is_there_and_what_was_undone_is_not() {
                 let transaction = database.begin_write(&context(&database)).await.unwrap();
                 let id = format!("thing-{number}");
                 transaction
-                    .run("INSERT INTO things VALUES ($1, 1, 0)", values![id])
+                    .run("INSERT INTO things VALUES ($1, 1, 0)", values![id.as_str()])
                     .await
                     .unwrap();
                 match number % 3 {
-                    0 => transaction.commit_quietly().await.unwrap(),
+                    0 => {
+                        transaction.commit_quietly().await.unwrap();
+                        assert!(is_there(&database, &id).await, "{engine:?}: {id} is not there yet");
+                    }
                     1 => transaction.rollback().await.unwrap(),
                     // dropped in the middle, as when a rule refuses
                     _ => drop(transaction),

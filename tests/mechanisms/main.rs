@@ -5,6 +5,7 @@ mod group_commit;
 mod inbox;
 mod outbox;
 mod request_id;
+mod write_transaction;
 
 use kit::clock::Clock;
 use kit::context::Context;

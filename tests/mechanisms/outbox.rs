@@ -1,6 +1,7 @@
 //! The outbox loses nothing and, while nobody dies, doubles nothing.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kit::bus::{Bus, Consumer, Delivery};
@@ -45,6 +46,32 @@ impl Consumer for Memory {
         }
         Ok(())
     }
+}
+
+/// Takes nothing the first time.
+#[derive(Debug, Default)]
+struct Reluctant {
+    asked: AtomicBool,
+    memory: Memory,
+}
+
+#[async_trait::async_trait]
+impl Consumer for Reluctant {
+    fn name(&self) -> &'static str {
+        "test.reluctant"
+    }
+
+    async fn consume(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
+        if !self.asked.swap(true, Ordering::Relaxed) {
+            return Err(anyhow::anyhow!("not yet").into());
+        }
+        self.memory.consume(deliveries).await
+    }
+}
+
+#[derive(sea_orm::FromQueryResult)]
+struct Amount {
+    amount: i64,
 }
 
 fn fact() -> Fact {
@@ -142,6 +169,45 @@ async fn a_row_that_commits_after_a_later_one_is_not_lost() {
     stop.cancel();
     relay.await.unwrap();
     assert!(memory.times.lock().unwrap().values().all(|times| *times == 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_a_consumer_could_not_take_comes_again() {
+    for engine in Engine::BOTH {
+        let (database, _folder) = database(engine).await;
+        create(&database, 10).await;
+        for thing in 0..10 {
+            change(&database, &thing.to_string()).await;
+        }
+        let (memory, reluctant) = (Arc::new(Memory::default()), Arc::new(Reluctant::default()));
+        let bus = Bus::in_process(vec![memory.clone(), reluctant.clone()]);
+        let (mut relay, stop) = (Relay::new(database, bus), CancellationToken::new());
+        assert!(relay.drain(&stop).await.is_err(), "{engine:?}: nobody missed them");
+        assert_eq!(relay.drain(&stop).await.unwrap(), 10, "{engine:?}");
+        assert_eq!(reluctant.memory.times.lock().unwrap().len(), 10, "{engine:?}");
+        assert_eq!(relay.drain(&stop).await.unwrap(), 0, "{engine:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_event_cannot_be_stored_is_not_made() {
+    for engine in Engine::BOTH {
+        let (database, _folder) = database(engine).await;
+        create(&database, 1).await;
+        change(&database, "0").await;
+        let transaction = database.begin_write(&context(&database)).await.unwrap();
+        let sql = "UPDATE things SET amount = 1 WHERE id = '0'";
+        transaction.run(sql, vec![]).await.unwrap();
+        // a version that was told before
+        outbox::append(&transaction, "thing/0", 1, fact());
+        assert!(transaction.commit_quietly().await.is_err(), "{engine:?}");
+        let thing: Option<Amount> = database
+            .reader()
+            .find("SELECT amount FROM things", vec![])
+            .await
+            .unwrap();
+        assert_eq!(thing.unwrap().amount, 0, "{engine:?}: changed, and nobody is told");
+    }
 }
 
 async fn wait_until(reached: impl Fn() -> bool) {

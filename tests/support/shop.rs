@@ -6,6 +6,7 @@ use jangteo::client::Connected;
 use jangteo::config::Config;
 use jangteo::ledger;
 use jangteo::shop::Shop;
+use jiff::Timestamp;
 use kit::clock::Clock;
 use proto::catalog::v1::product_service_client::ProductServiceClient;
 use proto::catalog::v1::{ImportProductsRequest, ImportRow};
@@ -111,23 +112,9 @@ impl TestShop {
         assert_eq!(response.refused, 0, "{:?}", response.refusals);
     }
 
-    /// The terms of a campaign of a fixed amount, open and valid for a day.
+    /// As [`campaign`], from now on.
     pub fn campaign(&self, id: &str, amount: i64) -> OpenCampaignRequest {
-        let now = self.clock.now();
-        let at = |hours: i64| Some(kit::clock::to_proto(now + jiff::Span::new().hours(hours)));
-        OpenCampaignRequest {
-            campaign_id: id.to_owned(),
-            name: id.to_owned(),
-            kind: CampaignKind::Fixed.into(),
-            discount_amount: Some(money(amount)),
-            applies_to: CampaignScope::All.into(),
-            per_user_limit: 1,
-            issue_from: at(-1),
-            issue_until: at(24),
-            valid_from: at(-1),
-            valid_until: at(24),
-            ..Default::default()
-        }
+        campaign(self.clock.now(), id, amount)
     }
 
     /// Opens such a campaign; the test changes the rest.
@@ -173,7 +160,26 @@ pub fn money(minor_units: i64) -> Money {
     }
 }
 
-fn row(id: &str, price: i64, stock: i64) -> ImportRow {
+/// The terms of a campaign of a fixed amount, open and valid for a day.
+pub fn campaign(now: Timestamp, id: &str, amount: i64) -> OpenCampaignRequest {
+    let at = |hours: i64| Some(kit::clock::to_proto(now + jiff::Span::new().hours(hours)));
+    OpenCampaignRequest {
+        campaign_id: id.to_owned(),
+        name: id.to_owned(),
+        kind: CampaignKind::Fixed.into(),
+        discount_amount: Some(money(amount)),
+        applies_to: CampaignScope::All.into(),
+        per_user_limit: 1,
+        issue_from: at(-1),
+        issue_until: at(24),
+        valid_from: at(-1),
+        valid_until: at(24),
+        ..Default::default()
+    }
+}
+
+/// A product of brand `house`, as it is imported.
+pub fn row(id: &str, price: i64, stock: i64) -> ImportRow {
     ImportRow {
         product_id: id.to_owned(),
         brand_id: "house".to_owned(),
