@@ -130,7 +130,7 @@ impl Applier {
             for attempt in 1..=TRIES_MAX {
                 match self.commit(&events, from, reached).await {
                     Ok(()) => return Ok(()),
-                    Err(failure) if failure.is_outage() => return Err(failure),
+                    Err(failure) if failure.is_outage() || failure.lost_a_race() => return Err(failure),
                     Err(failure) => {
                         tracing::warn!(projection = self.projection.name(), attempt, %failure, "a batch failed")
                     }
@@ -147,7 +147,7 @@ impl Applier {
             } else {
                 match self.commit(std::slice::from_ref(&event), position, next).await {
                     Ok(()) => Ok(false),
-                    Err(failure) if failure.is_outage() => Err(failure),
+                    Err(failure) if failure.is_outage() || failure.lost_a_race() => Err(failure),
                     Err(failure) => self
                         .set_aside(delivery, Some(failure), position, next)
                         .await

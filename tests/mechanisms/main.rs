@@ -5,6 +5,7 @@ mod group_commit;
 mod inbox;
 mod outbox;
 mod request_id;
+mod trouble;
 mod write_transaction;
 
 use kit::clock::Clock;

@@ -8,6 +8,7 @@ mod coupons;
 mod grpcurl;
 mod limits;
 mod orders;
+mod outages;
 mod paging;
 mod products;
 mod refusals;

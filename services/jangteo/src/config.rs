@@ -35,8 +35,16 @@ pub struct Config {
     pub gateway: String,
     /// Whether the card tokens `test-approve`, `test-limit`, … are accepted.
     pub test_cards: bool,
-    /// Minutes until an unpaid order expires.
-    pub order_expires_minutes: u32,
+    /// Seconds until an unpaid order expires, 1 or more.
+    pub order_expires_seconds: u32,
+    /// Seconds for which work belongs to the process that took it, 2 or more: so long it lies when that process has died.
+    pub lease_seconds: u32,
+    /// Seconds from asking the gateway for a payment to the first look-up, where no callback came before.
+    pub gateway_first_look_seconds: u32,
+    /// Seconds between look-ups in a payment's first hour.
+    pub gateway_look_every_seconds: u32,
+    /// Seconds after which the gateway's not knowing of a payment is proof that it will never charge it.
+    pub gateway_proven_after_seconds: u32,
     /// Whether an empty shop is left empty instead of being stocked with the sample.
     pub empty: bool,
     /// What is logged, in the form of `tracing_subscriber::EnvFilter`.
@@ -67,7 +75,11 @@ impl Default for Config {
             currency: "USD".to_owned(),
             gateway: "calm".to_owned(),
             test_cards: true,
-            order_expires_minutes: 15,
+            order_expires_seconds: 15 * 60,
+            lease_seconds: 10,
+            gateway_first_look_seconds: 10,
+            gateway_look_every_seconds: 15,
+            gateway_proven_after_seconds: 30,
             empty: false,
             log: "info,sqlx=warn".to_owned(),
             log_format: LogFormat::Pretty,
@@ -105,10 +117,16 @@ impl Config {
             "callers say themselves who they are (dev auth), so the shop may only listen on a loopback address, not on {}",
             self.listen
         );
-        ensure!(
-            self.order_expires_minutes >= 1,
-            "order_expires_minutes must be 1 or more"
-        );
+        let least = [
+            ("order_expires_seconds", self.order_expires_seconds, 1),
+            ("lease_seconds", self.lease_seconds, 2),
+            ("gateway_first_look_seconds", self.gateway_first_look_seconds, 1),
+            ("gateway_look_every_seconds", self.gateway_look_every_seconds, 1),
+            ("gateway_proven_after_seconds", self.gateway_proven_after_seconds, 1),
+        ];
+        for (name, seconds, least) in least {
+            ensure!(seconds >= least, "{name} must be {least} or more");
+        }
         ensure!(
             self.sqlite_commands_per_commit >= 1,
             "sqlite_commands_per_commit must be 1 or more"
@@ -140,7 +158,11 @@ const KEYS: &[&str] = &[
     "currency",
     "gateway",
     "test_cards",
-    "order_expires_minutes",
+    "order_expires_seconds",
+    "lease_seconds",
+    "gateway_first_look_seconds",
+    "gateway_look_every_seconds",
+    "gateway_proven_after_seconds",
     "empty",
     "log",
     "log_format",

@@ -64,6 +64,12 @@ impl Shop {
         );
         let settings = payment::Settings {
             test_cards: config.test_cards,
+            pace: payment::Pace {
+                first_look: seconds(config.gateway_first_look_seconds),
+                look_every: seconds(config.gateway_look_every_seconds),
+                proven_after: seconds(config.gateway_proven_after_seconds),
+                ..payment::Pace::default()
+            },
             ..settings
         };
         let catalog = catalog::Catalog::new(tables.catalog.clone(), currency.clone());
@@ -80,7 +86,7 @@ impl Shop {
             caller: "order",
             clock: clock.clone(),
         };
-        let expires_after = Duration::from_secs(u64::from(config.order_expires_minutes) * 60);
+        let expires_after = seconds(config.order_expires_seconds);
         let order_settings = order::Settings { expires_after };
         let orders = order::Orders::new(tables.order.clone(), currency.clone(), called_by_order, order_settings);
         orders.routes(&mut inner);
@@ -192,6 +198,7 @@ async fn open_tables(config: &Config, folder: &DataFolder, clock: &Clock) -> any
         let location = config.location(owner);
         Database::open(owner, &location, migrations, clock.clone(), folder.keys().signer())
             .await
+            .map(|database| database.with_lease(seconds(config.lease_seconds)))
             .with_context(|| format!("open {owner}"))
     };
     let (catalog, coupon, order, payment, read_model) = tokio::try_join!(
@@ -208,6 +215,10 @@ async fn open_tables(config: &Config, folder: &DataFolder, clock: &Clock) -> any
         payment,
         read_model,
     })
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
 }
 
 async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

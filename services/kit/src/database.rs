@@ -1,8 +1,10 @@
 //! One owner's database, on SQLite or PostgreSQL: readers, and write transactions that carry their events with them.
 
 mod migration;
+mod reader;
 mod sql;
 mod sqlite_writer;
+mod trouble;
 mod write_transaction;
 
 use std::path::PathBuf;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, RuntimeErr, SqlxError, TransactionOptions, TransactionTrait};
+use sea_orm::{ConnectOptions, DatabaseConnection, TransactionOptions, TransactionTrait};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -21,8 +23,10 @@ use crate::refusal::Failure;
 use crate::signing::Signer;
 
 pub use migration::Migration;
+pub use reader::Reader;
 pub use sql::{Sql, VALUES_MAX, placeholders, tuples};
 use sqlite_writer::SqliteWriter;
+pub(crate) use trouble::{Trouble, is_undone, trouble};
 pub use write_transaction::WriteTransaction;
 
 /// Commands that share one COMMIT of a SQLite file, unless set otherwise.
@@ -33,6 +37,16 @@ const SQLITE_READERS_MAX: u32 = 4;
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 /// How long a command waits for a connection before it is told that the database is unavailable.
 const ACQUIRE_SECONDS_MAX: u64 = 5;
+
+/// How long work belongs to the process that took it, unless set otherwise.
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// What a PostgreSQL session bounds, unless the URL says otherwise: `…?options[lock_timeout]=2s`.
+const POSTGRES_DEFAULTS: [(&str, &str); 3] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
 
 /// Where an owner keeps its tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +66,11 @@ pub enum Location {
 #[derive(Clone, Debug)]
 pub struct Database {
     owner: &'static str,
-    reader: DatabaseConnection,
+    reader: Reader,
     writer: Writer,
     clock: Clock,
     signer: Signer,
+    lease: Duration,
     commits: Arc<watch::Sender<u64>>,
 }
 
@@ -86,10 +101,11 @@ impl Database {
         };
         let database = Self {
             owner,
-            reader,
+            reader: Reader::new(reader),
             writer,
             clock,
             signer,
+            lease: LEASE,
             commits: Arc::new(watch::Sender::new(0)),
         };
         let migrated = migration::migrate(&database, migrations);
@@ -97,6 +113,18 @@ impl Database {
             .await
             .with_context(|| format!("migrate {owner}"))?;
         Ok(database)
+    }
+
+    /// The same tables, where work belongs for so long to the process that took it; the same in every process.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// How long work belongs to the process that took it: so long it lies after that process has died.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// The owner of these tables, also the `source` of their events.
@@ -107,7 +135,7 @@ impl Database {
 
     /// For reading what is committed; never for deciding what to write.
     #[must_use]
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
@@ -145,6 +173,12 @@ impl Database {
         }
     }
 
+    /// An SQL expression for the end of a lease that is taken now.
+    #[must_use]
+    pub fn lease_end_sql(&self, lease: Duration) -> String {
+        format!("{} + {}", self.now_sql(), lease.as_micros())
+    }
+
     /// Begins the transaction of a command, and claims its `request_id` if it has one.
     ///
     /// # Errors
@@ -174,7 +208,9 @@ impl Database {
         match &self.writer {
             Writer::Sqlite(writer) => Ok(WriteTransaction::in_group(self, context, writer.lend().await?)),
             Writer::Postgres(connection) => {
-                let transaction = connection.begin_with_options(TransactionOptions::default()).await?;
+                // it changes nothing yet, so that a dead connection is no reason to give up
+                let begin = || connection.begin_with_options(TransactionOptions::default());
+                let transaction = trouble::on_a_live_connection(begin).await?;
                 Ok(WriteTransaction::alone(self, context, transaction))
             }
         }
@@ -186,7 +222,7 @@ impl Database {
             Writer::Sqlite(writer) => writer.connection().clone(),
             Writer::Postgres(connection) => connection.clone(),
         };
-        for connection in [self.reader.clone(), writer] {
+        for connection in [self.reader.pool().clone(), writer] {
             if let Err(error) = connection.close().await {
                 tracing::debug!(%error, owner = self.owner, "close");
             }
@@ -239,7 +275,7 @@ async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, Databa
     options.max_connections(1);
     let bare = sea_orm::Database::connect(options.clone())
         .await
-        .context("connect to PostgreSQL")?;
+        .with_context(|| format!("PostgreSQL does not answer at {}", place(url)))?;
     sea_orm::ConnectionTrait::execute_unprepared(&bare, &format!("CREATE SCHEMA IF NOT EXISTS \"{owner}\"")).await?;
     bare.close().await?;
 
@@ -248,45 +284,19 @@ async fn open_postgres(owner: &str, url: &str) -> anyhow::Result<(Writer, Databa
         .set_application_name(format!("jangteo-{owner}"));
     let search_path = format!("\"{owner}\"");
     options.map_sqlx_postgres_opts(move |options| {
-        options.options([
-            ("search_path", search_path.as_str()),
-            ("statement_timeout", "30s"),
-            ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "60s"),
-        ])
+        let given = options.get_options().unwrap_or_default().to_owned();
+        let defaults = POSTGRES_DEFAULTS.iter().filter(|(name, _)| !given.contains(name));
+        options
+            .options([("search_path", search_path.as_str())])
+            .options(defaults.copied())
     });
     let connection = sea_orm::Database::connect(options).await?;
     Ok((Writer::Postgres(connection.clone()), connection))
 }
 
-/// The SQLSTATE or SQLite result code of an error.
-pub(crate) fn error_code(error: &DbErr) -> Option<String> {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
-        return None;
-    };
-    error
-        .as_database_error()
-        .and_then(|error| error.code().map(std::borrow::Cow::into_owned))
-}
-
-/// Whether the database itself is in trouble: not reached, shutting down, out of connections, or too slow.
-pub(crate) fn is_outage(error: &DbErr) -> bool {
-    match error {
-        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-            let broken = matches!(
-                **cause,
-                SqlxError::Io(_)
-                    | SqlxError::PoolTimedOut
-                    | SqlxError::PoolClosed
-                    | SqlxError::WorkerCrashed
-                    | SqlxError::Protocol(_)
-            );
-            // 08 connection, 53 resources, 57 operator intervention (shutdown, statement_timeout), 55P03 lock_timeout
-            broken
-                || error_code(error)
-                    .is_some_and(|code| ["08", "53", "57", "55P03"].iter().any(|class| code.starts_with(class)))
-        }
-        _ => false,
-    }
+/// Host and port of a URL, without its secrets.
+fn place(url: &str) -> &str {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = behind_scheme.split(['/', '?']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, place)| place)
 }

@@ -18,8 +18,10 @@ use crate::idempotency::fingerprint;
 use crate::refusal::{Failure, Locale, status};
 use crate::refusals;
 
-/// How often a command that lost a race in the database is run again before its caller hears of it.
-const LOST_RACES_MAX: u32 = 5;
+/// How often, and until how long after its begin, a command that the database did not do is run again before its caller
+/// hears of it.
+const RUNS_AGAIN_MAX: u32 = 8;
+const RUN_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
 refusals! {
     /// Why a request does not reach its rule.
@@ -80,18 +82,17 @@ where
 
     let name = move || method.rsplit('.').next().unwrap_or_default().to_owned();
     let task = tokio::spawn(crash_point::during(name, async move {
-        let mut lost = 0;
+        let (begun, mut runs) = (Instant::now(), 0);
         loop {
-            match run(state.clone(), context.clone(), message.clone()).await {
-                Err(failure) if failure.lost_a_race() && lost < LOST_RACES_MAX => {
-                    lost += 1;
-                    tokio::time::sleep(Duration::from_millis(
-                        u64::from(lost) * u64::from(rand::random::<u8>()) / 16,
-                    ))
-                    .await;
-                }
-                outcome => return outcome,
+            let outcome = run(state.clone(), context.clone(), message.clone()).await;
+            let failure = outcome.as_ref().err();
+            let again = failure.is_some_and(|failure| failure.may_run_again(&context));
+            if !again || runs >= RUNS_AGAIN_MAX || begun.elapsed() >= RUN_AGAIN_WITHIN {
+                return outcome;
             }
+            runs += 1;
+            let milliseconds = u64::from(runs) * u64::from(rand::random::<u8>()) / 16;
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }
     }));
     let outcome = within(deadline, task)

@@ -92,6 +92,8 @@ impl<R: Reactions> Inbox<R> {
             let heals = !matches!(failure, Failure::Refused(_));
             match delays.next() {
                 Some(delay) if heals => tokio::time::sleep(delay).await,
+                // others held the same rows, again and again: no fault of the event
+                _ if failure.lost_a_race() => return Err(failure),
                 _ => {
                     self.bury(delivery, &failure, attempts).await?;
                     return Ok(false);

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
+use crate::context::Context;
+use crate::database::{self, Trouble};
+
 pub use registry::{Kind, Reason};
 pub use status::{Fault, Locale, sentence, status};
 
@@ -32,8 +35,10 @@ pub enum Failure {
     Answered(Vec<u8>),
     /// Another service refused or failed; its status goes on as it is.
     Passed(Box<tonic::Status>),
-    /// The database did not do its part.
+    /// The database did not do its part; nothing was changed.
     Database(DbErr),
+    /// The database did not say what became of a commit: the change was made whole, or not at all.
+    Unknown(DbErr),
     /// A failure of our own, told to the log and to nobody else.
     Internal(anyhow::Error),
 }
@@ -63,19 +68,50 @@ impl From<tonic::Status> for Failure {
 }
 
 impl Failure {
+    /// The failure of a commit.
+    pub(crate) fn of_commit(error: DbErr) -> Self {
+        if database::is_undone(&error) {
+            Self::Database(error)
+        } else {
+            Self::Unknown(error)
+        }
+    }
+
     /// Whether the database rolled this back because of others, so that the same command may just be run again.
     #[must_use]
     pub fn lost_a_race(&self) -> bool {
-        let Self::Database(error) = self else { return false };
-        // deadlock_detected, serialization_failure
-        matches!(crate::database::error_code(error).as_deref(), Some("40P01" | "40001"))
+        matches!(self, Self::Database(error) if database::trouble(error) == Some(Trouble::Contended))
     }
 
     /// Whether the database, rather than the command, is in trouble.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        let Self::Database(error) = self else { return false };
-        crate::database::is_outage(error)
+        match self {
+            Self::Database(error) => matches!(database::trouble(error), Some(Trouble::Broken | Trouble::Outage)),
+            Self::Unknown(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the same command may be run again without a second effect. After a commit of unknown outcome that takes
+    /// a `request_id`, under which the second run finds what the first has done.
+    #[must_use]
+    pub fn may_run_again(&self, context: &Context) -> bool {
+        match self {
+            Self::Database(error) => database::trouble(error).is_some(),
+            Self::Unknown(_) => context.idempotency.is_some(),
+            _ => false,
+        }
+    }
+
+    /// The same failure, for another of those who shared the transaction.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        match self {
+            Self::Database(error) => Self::Database(error.clone()),
+            Self::Unknown(error) => Self::Unknown(error.clone()),
+            failure => Self::Internal(anyhow::anyhow!("shared: {failure}")),
+        }
     }
 
     /// The stable reason of a refusal, also of one that another service gave.
@@ -96,6 +132,7 @@ impl std::fmt::Display for Failure {
             Self::Answered(_) => write!(formatter, "answered before"),
             Self::Passed(status) => write!(formatter, "passed on: {} {}", status.code(), status.message()),
             Self::Database(error) => write!(formatter, "database: {error}"),
+            Self::Unknown(error) => write!(formatter, "the outcome of the commit is not known: {error}"),
             Self::Internal(error) => write!(formatter, "internal: {error:#}"),
         }
     }

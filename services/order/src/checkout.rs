@@ -21,8 +21,6 @@ pub(crate) mod refunds;
 pub(crate) mod services;
 mod worker;
 
-use std::time::Duration;
-
 use kit::context::Context;
 use kit::database::WriteTransaction;
 use kit::refusal::{Failure, status};
@@ -39,9 +37,6 @@ use refunds::Refund;
 use services::refuses;
 
 pub(crate) use progress::{Checkout, Direction, Held, Step};
-
-/// How long a worker may ask other services before it saves: less than a lease, so that it saves under its own.
-const ASK: Duration = Duration::from_secs(8);
 
 refusals! {
     /// Why PlaceOrder has no answer yet.
@@ -82,7 +77,9 @@ impl Orders {
     /// Steps 2 to 4: stock, coupon, points; then the order awaits its card, or is paid.
     pub(crate) async fn take(&self, held: &mut Held) -> Result<Taken, Failure> {
         let mut order = held.order.clone();
-        let asked = within(self.ask_for_all(&held.context, &mut order, held.checkout.expected_total)).await;
+        let asked = self
+            .within(self.ask_for_all(&held.context, &mut order, held.checkout.expected_total))
+            .await;
         let revisions = match asked {
             Ok(revisions) => revisions,
             Err(failure) if refuses(&failure) => return self.refuse(held, failure).await,
@@ -180,7 +177,10 @@ impl Orders {
 
     /// Step 5: the payment service stores the attempt. The gateway's word comes later, as a fact.
     async fn pay(&self, held: &mut Held) -> Result<(), Failure> {
-        match within(self.services.request_payment(&held.context, &held.order)).await {
+        match self
+            .within(self.services.request_payment(&held.context, &held.order))
+            .await
+        {
             Ok(()) => {}
             // a request that is still on its way may not be taken after this: the tombstone's fact ends the attempt
             Err(failure) if refuses(&failure) => {
@@ -188,7 +188,8 @@ impl Orders {
                 if !self.save(held, Direction::Forward, Lease::Keep).await? {
                     return Ok(());
                 }
-                within(self.services.close_attempt(&held.context, &held.order)).await?;
+                self.within(self.services.close_attempt(&held.context, &held.order))
+                    .await?;
             }
             Err(failure) => return Err(failure),
         }
@@ -204,7 +205,7 @@ impl Orders {
                 _ => services.settle_points(context, order).await,
             }
         };
-        let (points, stock) = tokio::join!(within(points), within(services.commit_stock(context, order)));
+        let (points, stock) = tokio::join!(self.within(points), self.within(services.commit_stock(context, order)));
         points.and(stock)?;
         if order.state != OrderState::Refunding {
             return self.rest(held, Step::Rest).await;
@@ -280,8 +281,12 @@ impl Orders {
                 false => services.release_stock(context, order).await,
             }
         };
-        let (attempt, points, coupon, stock) =
-            tokio::join!(within(attempt), within(points), within(coupon), within(stock));
+        let (attempt, points, coupon, stock) = tokio::join!(
+            self.within(attempt),
+            self.within(points),
+            self.within(coupon),
+            self.within(stock)
+        );
         attempt.and(points).and(coupon).and(stock)?;
         if order.state == OrderState::Refunding {
             self.end_refunding(held).await
@@ -314,7 +319,8 @@ impl Orders {
     /// Asks the payment service for the refunds that are due.
     async fn request_refunds(&self, held: &mut Held) -> Result<(), Failure> {
         while let Some(refund) = held.refunds.last() {
-            within(self.services.refund_payment(&held.context, &held.order, refund)).await?;
+            self.within(self.services.refund_payment(&held.context, &held.order, refund))
+                .await?;
             let transaction = self.database.begin_bare(&held.context).await?;
             refunds::mark_requested(&transaction, refund).await?;
             transaction.commit_quietly().await?;
@@ -374,6 +380,13 @@ impl Orders {
         Ok(saved)
     }
 
+    /// What a worker asks of other services before it saves takes less than a lease, so that it saves under its own.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let late = |_| Err(Status::deadline_exceeded("the other services took too long").into());
+        let ask = self.database.lease() * 4 / 5;
+        tokio::time::timeout(ask, work).await.unwrap_or_else(late)
+    }
+
     /// The same circumstances, now; what is done in them answers nobody.
     fn now(&self, context: &Context) -> Context {
         Context {
@@ -393,9 +406,4 @@ pub(crate) async fn refund_payment(transaction: &WriteTransaction, order: &Order
     let refund = Refund::new(order, order.attempt, order.bill.card);
     refunds::insert(transaction, &refund).await?;
     Ok(Some(refund))
-}
-
-async fn within<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let late = |_| Err(Status::deadline_exceeded("the other services took too long").into());
-    tokio::time::timeout(ASK, work).await.unwrap_or_else(late)
 }

@@ -156,9 +156,9 @@ async fn view_broken(shop: &TestShop, reached: &mut Reached) {
     reason = "these transactions take readers away and do nothing else"
 )]
 async fn readers_taken(shop: &TestShop, reached: &mut Reached) {
-    let reader = shop.shop().tables().catalog.reader();
+    let reader = shop.shop().tables().catalog.reader().pool();
     let mut taken = Vec::new();
-    while let Ok(Ok(reading)) = tokio::time::timeout(Duration::from_millis(200), reader.begin()).await {
+    while let Ok(Ok(reading)) = tokio::time::timeout(Duration::from_secs(2), reader.begin()).await {
         taken.push(reading);
     }
     let request = PreviewOrderRequest {

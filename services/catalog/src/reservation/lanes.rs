@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kit::context::Context;
 use kit::crash_point;
 use kit::database::Database;
-use kit::refusal::{Failure, Fault};
+use kit::refusal::Failure;
 use prost::Message;
 use proto::Revised;
 use tokio::sync::{mpsc, oneshot};
@@ -112,11 +112,8 @@ async fn settle(database: Database, commands: Vec<Command>, answers: Vec<oneshot
     let outcomes = match together(&database, &commands).await {
         Ok(outcomes) => outcomes,
         Err(failure) if failure.is_outage() => {
-            tracing::warn!(%failure, commands = commands.len(), "database unavailable");
-            commands
-                .iter()
-                .map(|_| Err(Fault::DatabaseUnavailable {}.into()))
-                .collect()
+            tracing::warn!(%failure, commands = commands.len(), "a batch met an outage");
+            commands.iter().map(|_| Err(failure.shared())).collect()
         }
         Err(failure) if commands.len() == 1 => vec![Err(failure)],
         Err(failure) => {

@@ -4,12 +4,19 @@
 //! and the group is still open, it commits for all. Nobody waiting means its turn comes at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode, SqlxError,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+
+use super::{ACQUIRE_SECONDS_MAX, trouble};
+use crate::refusal::Failure;
+
+/// How long a command waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(ACQUIRE_SECONDS_MAX);
 
 #[derive(Debug)]
 pub(super) struct SqliteWriter {
@@ -48,8 +55,11 @@ impl SqliteWriter {
     }
 
     /// Waits for its turn and begins a savepoint.
+    ///
+    /// The wait is bounded: behind a lock of another process everyone would stand for as long as all before it together.
     pub(super) async fn lend(&self) -> Result<Loan, DbErr> {
-        let mut group = self.open.clone().lock_owned().await;
+        let turn = tokio::time::timeout(TURN_MAX, self.open.clone().lock_owned()).await;
+        let mut group = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         if group
             .as_ref()
             .is_some_and(|group| group.members >= self.commands_per_commit)
@@ -57,11 +67,16 @@ impl SqliteWriter {
             commit(&mut group).await;
         }
         if group.is_none() {
-            let options = TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..Default::default()
+            let begun = match self.begin().await {
+                // after a statement that undid the whole group, as on a full disk, the connection counts a transaction
+                // that is no longer there
+                Err(error) if trouble(&error).is_none() => {
+                    self.renew().await?;
+                    self.begin().await
+                }
+                begun => begun,
             };
-            let transaction = self.connection.begin_with_options(options).await?;
+            let transaction = begun?;
             *group = Some(Group {
                 transaction,
                 members: 0,
@@ -74,6 +89,21 @@ impl SqliteWriter {
             group,
             line: self.open.clone(),
         })
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        self.connection.begin_with_options(options).await
+    }
+
+    /// Closes the connection; the pool opens another.
+    async fn renew(&self) -> Result<(), DbErr> {
+        let broken = |error: SqlxError| DbErr::Conn(RuntimeErr::SqlxError(error.into()));
+        let connection = self.connection.get_sqlite_connection_pool().acquire().await;
+        connection.map_err(broken)?.close().await.map_err(broken)
     }
 }
 
@@ -90,7 +120,7 @@ async fn savepoint(group: &OwnedMutexGuard<Option<Group>>) -> Result<DatabaseTra
 
 impl Loan {
     /// Keeps what the command did and returns when the group has committed.
-    pub(super) async fn commit(self) -> Result<(), DbErr> {
+    pub(super) async fn commit(self) -> Result<(), Failure> {
         let Self {
             savepoint,
             mut group,
@@ -98,7 +128,7 @@ impl Loan {
         } = self;
         savepoint.commit().await?;
         let Some(open) = group.as_mut() else {
-            return Err(lost("no open group"));
+            return Err(lost("no open group").into());
         };
         open.members += 1;
         let mut outcome = open.outcome.subscribe();
@@ -118,8 +148,8 @@ impl Loan {
         let told = outcome.borrow().clone();
         match told {
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(lost(&error)),
-            None => Err(lost("the group ended without an answer")),
+            Some(Err(error)) => Err(Failure::Unknown(lost(&error))),
+            None => Err(Failure::Unknown(lost("the group ended without an answer"))),
         }
     }
 
@@ -147,7 +177,5 @@ async fn commit(group: &mut OwnedMutexGuard<Option<Group>>) {
 }
 
 fn lost(reason: &str) -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(format!(
-        "the outcome of the commit is not known: {reason}"
-    )))
+    DbErr::Conn(RuntimeErr::Internal(reason.to_owned()))
 }

@@ -107,7 +107,7 @@ impl WriteTransaction {
     /// relay once all is durable.
     ///
     /// # Errors
-    /// A database failure; then nothing was changed, unless the connection broke during the commit itself.
+    /// A database failure, after which nothing was changed; `Failure::Unknown` when the commit itself was not answered.
     pub async fn commit<R: Message + Revised>(self, mut answer: R) -> Result<R, Failure> {
         answer.set_revision(self.revision());
         crate::idempotency::complete(&self, &self.context, &answer.encode_to_vec()).await?;
@@ -126,7 +126,7 @@ impl WriteTransaction {
         let commits = Arc::clone(&self.database.commits);
         crash_point::before("commit");
         match self.inner {
-            Inner::Alone(transaction) => transaction.commit().await?,
+            Inner::Alone(transaction) => transaction.commit().await.map_err(Failure::of_commit)?,
             Inner::InGroup(loan) => loan.commit().await?,
         }
         crash_point::after("commit");

@@ -22,8 +22,8 @@ use crate::values;
 const BATCH_EVENTS_MAX: usize = 2_000;
 const POLL: Duration = Duration::from_millis(250);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(200);
-const LEASE_SECONDS: i64 = 10;
-const RENEW_AFTER: Duration = Duration::from_secs(3);
+/// A lease is renewed when a third of it is over.
+const RENEWALS_PER_LEASE: u32 = 3;
 
 /// Publishes the outbox of one owner.
 #[derive(Debug)]
@@ -115,24 +115,28 @@ impl Relay {
     }
 
     async fn hold_leases(&mut self) -> Result<(), Failure> {
-        if self.renewed.is_some_and(|at| at.elapsed() < RENEW_AFTER) {
+        if self
+            .renewed
+            .is_some_and(|at| at.elapsed() < self.database.lease() / RENEWALS_PER_LEASE)
+        {
             return Ok(());
         }
         let started = tokio::time::Instant::now();
         let context = Context::background(self.database.owner(), self.database.clock());
         let transaction = self.database.begin_bare(&context).await?;
-        let now = self.database.now_sql();
+        let (now, until) = (
+            self.database.now_sql(),
+            self.database.lease_end_sql(self.database.lease()),
+        );
         let buckets = if self.database.is_postgres() { BUCKETS } else { 1 };
         for bucket in 0..buckets {
             let sql = format!(
-                "INSERT INTO outbox_leases (bucket, holder, token, expires_at) VALUES ($1, $2, 1, {now} + $3)
+                "INSERT INTO outbox_leases (bucket, holder, token, expires_at) VALUES ($1, $2, 1, {until})
                  ON CONFLICT (bucket) DO UPDATE SET expires_at = excluded.expires_at, holder = excluded.holder,
                      token = outbox_leases.token + CASE WHEN outbox_leases.holder = excluded.holder THEN 0 ELSE 1 END
                  WHERE outbox_leases.holder = excluded.holder OR outbox_leases.expires_at < {now}"
             );
-            transaction
-                .run(&sql, values![bucket, self.holder.as_str(), LEASE_SECONDS * 1_000_000])
-                .await?;
+            transaction.run(&sql, values![bucket, self.holder.as_str()]).await?;
         }
         let held = transaction
             .list(

@@ -18,7 +18,7 @@ refusals! {
         Internal {} => Internal "INTERNAL",
             en "internal error",
             ko "내부 오류가 발생했습니다",
-        /// The database cannot be reached or is too slow; nothing is known to have changed.
+        /// The database cannot be reached, is too slow, or broke in the commit: repeat it under the same request id.
         DatabaseUnavailable {} => Unavailable "DATABASE_UNAVAILABLE",
             en "the database is not available",
             ko "데이터베이스를 사용할 수 없습니다", retry 1_000,

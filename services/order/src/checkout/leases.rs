@@ -11,9 +11,6 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use super::progress::next_try;
 use super::{Checkout, Direction, Step};
 
-/// How long a checkout belongs to the process that took it, by the database's clock.
-const LEASE_SECONDS: i64 = 10;
-
 /// Whether a save keeps the lease, because the same process goes on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lease {
@@ -91,8 +88,8 @@ pub(crate) async fn insert(transaction: &WriteTransaction, checkout: &Checkout) 
     let sql = format!(
         "INSERT INTO checkouts (order_id, step, direction, lease_token, leased_until, next_at, tries, expected_total,
             correlation_id, traceparent, request_id, payment_refusal)
-        VALUES ($1, $2, $3, $4, {} + $5, $6, $7, $8, $9, $10, $11, $12)",
-        transaction.database().now_sql()
+        VALUES ($1, $2, $3, $4, {}, $5, $6, $7, $8, $9, $10, $11)",
+        lease_end(transaction.database())
     );
     let mut values = values![
         checkout.order_id.as_str(),
@@ -100,12 +97,7 @@ pub(crate) async fn insert(transaction: &WriteTransaction, checkout: &Checkout) 
         checkout.direction.name(),
         checkout.lease_token
     ];
-    values.extend(values![
-        LEASE_SECONDS * 1_000_000,
-        next_at(checkout),
-        checkout.tries,
-        checkout.expected_total
-    ]);
+    values.extend(values![next_at(checkout), checkout.tries, checkout.expected_total]);
     values.extend(values![
         checkout.correlation_id.as_str(),
         checkout.traceparent.as_str(),
@@ -181,7 +173,7 @@ pub(crate) async fn save(
     lease: Lease,
 ) -> Result<bool, Failure> {
     let until = match lease {
-        Lease::Keep => format!("{} + {LEASE_SECONDS} * 1000000", transaction.database().now_sql()),
+        Lease::Keep => lease_end(transaction.database()),
         Lease::Release => "0".to_owned(),
     };
     let sql = format!(
@@ -239,8 +231,9 @@ pub(crate) async fn take(database: &Database, context: &Context, limit: usize) -
     };
     let sql = format!(
         "WITH due AS ({due} LIMIT {limit}{skip})
-        UPDATE checkouts SET lease_token = lease_token + 1, leased_until = {clock} + {LEASE_SECONDS} * 1000000
-        WHERE order_id IN (SELECT order_id FROM due) RETURNING {COLUMNS}"
+        UPDATE checkouts SET lease_token = lease_token + 1, leased_until = {}
+        WHERE order_id IN (SELECT order_id FROM due) RETURNING {COLUMNS}",
+        lease_end(database)
     );
     let rows: Vec<Row> = transaction.list(&sql, values![now]).await?;
     transaction.commit_quietly().await?;
@@ -251,6 +244,10 @@ pub(crate) async fn take(database: &Database, context: &Context, limit: usize) -
 #[expect(dead_code, reason = "only whether there is one matters")]
 struct OrderId {
     order_id: String,
+}
+
+fn lease_end(database: &Database) -> String {
+    database.lease_end_sql(database.lease())
 }
 
 fn next_at(checkout: &Checkout) -> Option<i64> {

@@ -257,7 +257,7 @@ pub(crate) fn refuses(failure: &Failure) -> bool {
     match failure {
         Failure::Refused(_) => true,
         Failure::Passed(status) => says_no(status),
-        Failure::Answered(_) | Failure::Database(_) | Failure::Internal(_) => false,
+        Failure::Answered(_) | Failure::Database(_) | Failure::Unknown(_) | Failure::Internal(_) => false,
     }
 }
 

@@ -10,9 +10,6 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Payment, Refund, State};
 
-/// How long a payment belongs to the driver that took it or saved it last: longer than a look-up and a POST.
-const LEASE_SECONDS: i64 = 15;
-
 const COLUMNS: &str = "order_id, attempt, user_id, amount, card_token, last_four, state, reason, captured, refunded,
     transaction_key, posts, last_post_at, repeatable, closed, cancelling_since, version, updated_at, next_at, created_at,
     hinted, lease_token";
@@ -139,9 +136,9 @@ pub(super) async fn save(transaction: &WriteTransaction, payment: &Payment) -> R
 
 /// Saves what a driver learned of an attempt that it has locked under its lease.
 pub(super) async fn save_leased(transaction: &WriteTransaction, payment: &Payment, keep: Keep) -> Result<(), Failure> {
-    let clock = transaction.database().now_sql();
+    let until = lease_end(transaction.database());
     match keep {
-        Keep::Lease => update(transaction, payment, &format!("leased_until = {}", lease_end(clock))).await,
+        Keep::Lease => update(transaction, payment, &format!("leased_until = {until}")).await,
         Keep::Nothing => update(transaction, payment, "leased_until = 0").await,
     }
 }
@@ -188,7 +185,7 @@ pub(super) async fn lease_due(database: &Database, context: &Context, limit: usi
     };
     let sql = format!(
         "{} WHERE (order_id, attempt) IN ({due}{skip}) RETURNING {COLUMNS}",
-        take(clock)
+        take(database)
     );
     let rows: Vec<Row> = transaction.list(&sql, values![now]).await?;
     transaction.commit_quietly().await?;
@@ -206,20 +203,21 @@ pub(super) async fn lease_one(
     let transaction = database.begin_bare(context).await?;
     let sql = format!(
         "{} WHERE order_id = $1 AND attempt = $2 AND leased_until < {clock} RETURNING {COLUMNS}",
-        take(clock)
+        take(database)
     );
     let row: Option<Row> = transaction.find(&sql, values![order_id, attempt]).await?;
     transaction.commit_quietly().await?;
     row.map(Lease::try_from).transpose()
 }
 
-fn take(clock: &str) -> String {
-    let until = lease_end(clock);
+fn take(database: &Database) -> String {
+    let until = lease_end(database);
     format!("UPDATE payments SET lease_token = lease_token + 1, hinted = FALSE, leased_until = {until}")
 }
 
-fn lease_end(clock: &str) -> String {
-    format!("{clock} + {LEASE_SECONDS} * 1000000")
+/// A payment belongs to its driver for longer than other work does: for a look-up and a POST.
+fn lease_end(database: &Database) -> String {
+    database.lease_end_sql(database.lease() * 3 / 2)
 }
 
 /// The gateway called back: ask it soon. A stranger may say so; nothing is believed.
