@@ -10,6 +10,8 @@ const SERVICES: &[&str] = &["catalog", "coupon", "order", "payment", "notificati
 const BUSINESS: &[&str] = &[
     "product", "brand", "stock", "coupon", "campaign", "payment", "checkout", "cart", "wallet", "catalog", "refund",
 ];
+/// Systems outside of the shop that a service calls, each behind a trait.
+const OUTSIDE: &[&str] = &["CardGateway", "Sender"];
 const LINES_MAX: usize = 500;
 
 fn root() -> PathBuf {
@@ -113,6 +115,51 @@ fn rules_know_no_clock_no_database_and_no_transport() {
                     "{} is a file of rules and has {banned}",
                     file.display()
                 );
+            }
+        }
+    }
+}
+
+/// Crash points sit where every commit and every call outside passes, so that new code cannot be without.
+#[test]
+fn commits_and_calls_outside_pass_their_crash_points() {
+    let ours = SERVICES
+        .iter()
+        .chain(&["kit"])
+        .map(|name| root().join("services").join(name));
+    let ours = ours.chain([root().join("read-model")]).map(|folder| folder.join("src"));
+    for file in ours.flat_map(|folder| files(&folder, ".rs")) {
+        let (text, name) = (fs::read_to_string(&file).unwrap(), file.display());
+        // kit's commit takes the answer, the bare one of the database takes nothing
+        let commits = text.contains(".commit()");
+        assert!(
+            !commits || file.starts_with(root().join("services/kit/src/database")),
+            "{name} commits by itself"
+        );
+
+        let adapter = OUTSIDE
+            .iter()
+            .any(|system| text.contains(&format!("impl {system} for")));
+        let calls_out = ["reqwest::", "TcpStream::connect", "Endpoint::"]
+            .iter()
+            .any(|way| text.contains(way));
+        assert!(
+            adapter || !calls_out,
+            "{name} calls outside and is no adapter of {OUTSIDE:?}"
+        );
+
+        for system in OUTSIDE {
+            let holder = text
+                .lines()
+                .find(|line| line.contains(&format!("<dyn {system}>,")) && line.contains(':'));
+            let Some((field, _)) = holder.and_then(|line| line.trim().split_once(':')) else {
+                continue;
+            };
+            let field = field.rsplit(' ').next().unwrap();
+            let calls = text.matches(&format!(".{field}.")).count();
+            for point in ["crash_point::before(", "crash_point::after("] {
+                let points = text.matches(point).count();
+                assert_eq!(points, calls, "{name}: {point} and calls of {system}");
             }
         }
     }

@@ -110,6 +110,11 @@ macro_rules! done {
 
 /// Whether the shop has said no; anything else says nothing about what became of the call.
 fn is_final(status: &Status) -> bool {
+    // what our own services ask to be repeated comes with the time to wait
+    let asks_again = matches!(status.code(), Code::Unavailable | Code::Aborted);
+    if asks_again && status.get_details_error_info().is_some() {
+        assert!(status.get_details_retry_info().is_some(), "{status:?}");
+    }
     let ambiguous = [
         Code::Unavailable,
         Code::DeadlineExceeded,

@@ -1,6 +1,6 @@
 //! Killed at every point, once or several times, the shop goes on where it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,12 @@ use crate::process::Place;
 use crate::scenario::Scenario;
 use crate::{at_rest, setting};
 
-/// Shops at once; most of their time they wait for a lease to run out.
-const SHOPS_MAX: usize = 12;
+/// Shops at once for each core; they also wait for leases to run out.
+const SHOPS_PER_CORE: usize = 2;
+/// How long an order waits for its payment in the evening.
+const EVENING: Duration = Duration::from_secs(2);
+/// Every call that a checkout makes.
+const CHECKOUT_CALLS: &str = include_str!("../../services/order/src/checkout/services.rs");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_point_on_sqlite_the_shop_goes_on() {
@@ -27,21 +31,25 @@ async fn killed_at_any_point_on_postgres_the_shop_goes_on() {
 }
 
 async fn killed_at_any_point(engine: Engine) {
-    let points = pass_all(engine).await;
-    every_step_has_its_points(&points);
+    let day = pass_all(engine, Play::Day).await;
+    let mut evening = pass_all(engine, Play::Evening).await;
+    evening.retain(|point, _| !day.contains_key(point));
+    every_step_has_its_points(&day.keys().chain(evening.keys()).map(String::as_str).collect());
     let times = setting("JANGTEO_CRASH_TIMES", 1);
-    let kills = points
-        .iter()
-        .flat_map(|(point, passed)| (1..=times.min(*passed)).map(move |time| format!("{point}#{time}")));
-    let kills: Vec<String> = kills.collect();
+    let points = [(Play::Day, &day), (Play::Evening, &evening)];
+    let kills: Vec<(Play, String)> = points
+        .into_iter()
+        .flat_map(|(play, points)| points.iter().map(move |(point, passed)| (play, point, *passed)))
+        .flat_map(|(play, point, passed)| (1..=times.min(passed)).map(move |time| (play, format!("{point}#{time}"))))
+        .collect();
     let begun = Instant::now();
     let outcomes: Vec<(String, Option<End>)> = stream::iter(kills)
-        .map(async |at| {
+        .map(async |(play, at)| {
             // a panic here fails one point, and the others are still tried
-            let end = AssertUnwindSafe(kill_at(engine, &at)).catch_unwind().await.ok();
+            let end = AssertUnwindSafe(kill_at(engine, play, &at)).catch_unwind().await.ok();
             (at, end)
         })
-        .buffer_unordered(SHOPS_MAX)
+        .buffer_unordered(SHOPS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from))
         .collect()
         .await;
     let ended = |wanted: fn(&Option<End>) -> bool| -> Vec<&str> {
@@ -56,7 +64,7 @@ async fn killed_at_any_point(engine: Engine) {
     println!(
         "{engine:?}: killed at {} passings of {} points in {:.0?}; the slowest was at rest {:.1?} after its restart",
         outcomes.len() - not_passed.len(),
-        points.len(),
+        day.len() + evening.len(),
         begun.elapsed(),
         took.max().unwrap_or_default(),
     );
@@ -70,7 +78,33 @@ async fn killed_at_any_point(engine: Engine) {
     assert!(missed.is_empty(), "always passed, but not this time: {missed:#?}");
 }
 
-/// How a day with a kill in it ended.
+/// What is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Play {
+    /// Everything but what takes an order's time to be up.
+    Day,
+    /// An order that is not paid in time.
+    Evening,
+}
+
+impl Play {
+    async fn place(self, engine: Engine) -> Place {
+        let place = Place::new(engine).await;
+        match self {
+            Self::Day => place,
+            Self::Evening => place.where_orders_expire(EVENING),
+        }
+    }
+
+    async fn play(self, scenario: &Scenario) {
+        match self {
+            Self::Day => scenario.play().await,
+            Self::Evening => scenario.let_expire().await,
+        }
+    }
+}
+
+/// How a play with a kill in it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// So long after the restart.
@@ -79,12 +113,12 @@ enum End {
     NotPassed,
 }
 
-/// The points of a day without a fault, and how often each was passed.
-async fn pass_all(engine: Engine) -> BTreeMap<String, usize> {
-    let place = Place::new(engine).await;
+/// The points of a play without a fault, and how often each was passed.
+async fn pass_all(engine: Engine, play: Play) -> BTreeMap<String, usize> {
+    let place = play.place(engine).await;
     let shop = place.start(None).await;
     let (_sender, addresses) = watch::channel(shop.address.clone());
-    Scenario::new(&addresses).play().await;
+    play.play(&Scenario::new(&addresses)).await;
     at_rest(shop.address.as_deref().unwrap(), Instant::now()).await;
     shop.kill().await;
     let mut passed = BTreeMap::new();
@@ -94,9 +128,9 @@ async fn pass_all(engine: Engine) -> BTreeMap<String, usize> {
     passed
 }
 
-/// A day with one kill −9 in it, which nobody notices at its end.
-async fn kill_at(engine: Engine, at: &str) -> End {
-    let place = Place::new(engine).await;
+/// A play with one kill −9 in it, which nobody notices at its end.
+async fn kill_at(engine: Engine, play: Play, at: &str) -> End {
+    let place = play.place(engine).await;
     let (sender, addresses) = watch::channel(None);
     let played = CancellationToken::new();
     let restarted = async {
@@ -111,7 +145,7 @@ async fn kill_at(engine: Engine, at: &str) -> End {
         Some((second, Instant::now()))
     };
     let play = async {
-        Scenario::new(&addresses).play().await;
+        play.play(&Scenario::new(&addresses)).await;
         played.cancel();
     };
     let (restarted, ()) = tokio::join!(restarted, play);
@@ -124,17 +158,44 @@ async fn kill_at(engine: Engine, at: &str) -> End {
 }
 
 /// New code cannot do without: whatever commits, publishes or calls passes a point that is named after it.
-fn every_step_has_its_points(points: &BTreeMap<String, usize>) {
-    let unnamed: Vec<_> = points.keys().filter(|point| point.starts_with('?')).collect();
+fn every_step_has_its_points(points: &BTreeSet<&str>) {
+    let unnamed: Vec<_> = points.iter().filter(|point| point.starts_with('?')).collect();
     assert!(unnamed.is_empty(), "work without a name: {unnamed:?}");
     let missing: Vec<String> = expected()
         .into_iter()
-        .filter(|point| !points.contains_key(point))
+        .filter(|point| !points.contains(point.as_str()))
         .collect();
     assert!(
         missing.is_empty(),
         "points that the scenario does not pass: {missing:#?}"
     );
+    let called = |call: &String| points.iter().any(|point| point.ends_with(&format!(": before {call}")));
+    let not_called: Vec<String> = calls_of_checkouts().filter(|call| !called(call)).collect();
+    assert!(
+        not_called.is_empty(),
+        "calls that the scenario does not make: {not_called:?}"
+    );
+}
+
+/// The commands of other services that a checkout gives, as its source has them.
+fn calls_of_checkouts() -> impl Iterator<Item = String> {
+    let words: BTreeSet<&str> = CHECKOUT_CALLS
+        .split(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+        .collect();
+    let commands = proto::METHODS.iter().filter(|method| method.mutates);
+    let calls = commands.map(|method| method.path.rsplit('.').next().unwrap().to_owned());
+    calls.filter(move |call| words.contains(snake_case(call.split('/').nth(1).unwrap()).as_str()))
+}
+
+fn snake_case(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
 }
 
 fn expected() -> Vec<String> {
@@ -155,7 +216,13 @@ fn expected() -> Vec<String> {
     work.extend(read_model::projections().map(|(name, _)| format!("{name} projection")));
     let facts = ["PaymentCaptured", "PaymentDeclined", "PaymentRefunded"];
     work.extend(facts.map(|fact| format!("order.checkout {fact}")));
-    let steps = ["FORWARD PAY", "FORWARD SETTLE", "UNDO AWAIT", "UNDO SETTLE"];
+    let steps = [
+        "FORWARD PAY",
+        "FORWARD AWAIT",
+        "FORWARD SETTLE",
+        "UNDO AWAIT",
+        "UNDO SETTLE",
+    ];
     work.extend(steps.map(|step| format!("checkout {step}")));
     let others = [
         "checkout worker",
@@ -178,6 +245,8 @@ fn expected() -> Vec<String> {
         ("OrderService/PlaceOrder", "CouponService/RedeemCoupon"),
         ("OrderService/PlaceOrder", "PointService/HoldPoints"),
         ("checkout FORWARD PAY", "PaymentService/RequestPayment"),
+        ("checkout FORWARD AWAIT", "StockService/ReleaseStock"),
+        ("checkout FORWARD AWAIT", "PointService/ReleasePoints"),
         ("checkout FORWARD SETTLE", "StockService/CommitStock"),
         ("checkout FORWARD SETTLE", "PointService/SettlePoints"),
         ("checkout UNDO SETTLE", "StockService/ReturnStock"),

@@ -13,6 +13,7 @@ use view::OrderState;
 
 use crate::caller::Caller;
 
+mod evening;
 mod opening;
 
 /// Long enough for a lease to run out and a 404 to be waited for.
@@ -155,6 +156,10 @@ impl Scenario {
             })
             .await;
         }
+        self.points_are_back().await;
+    }
+
+    async fn points_are_back(&self) {
         self.until("all points are back", async || {
             let balance: view::GetPointBalanceResponse = call!(
                 self.mina,
