@@ -158,7 +158,7 @@ fn the_table_of_broken_rules_is_what_the_patches_say() {
 fn table() -> String {
     let mutants = mutants();
     let mut table = format!(
-        "\n`tests/mutants/run` breaks the shop on purpose, one rule at a time, and each time the test named here fails: {} defects. \
+        "\n`tests/mutants/run` breaks the shop on purpose, one rule at a time, and fails where the test named here does not: {} defects. \
          This section is generated from the patches in `tests/mutants`.\n",
         mutants.len()
     );
