@@ -152,7 +152,11 @@ impl Loan {
         if let Some(mut group) = turn
             && outcome.borrow().is_none()
         {
-            commit(&mut group).await;
+            // to its end, also when this command gives up: the others wait for the outcome
+            let committed = tokio::spawn(async move { commit(&mut group).await });
+            committed
+                .await
+                .map_err(|error| Failure::Unknown(lost(&error.to_string())))?;
         }
         let told = outcome.borrow().clone();
         match told {
