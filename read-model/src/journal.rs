@@ -4,14 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use kit::bus::{Consumer, Delivery};
 use kit::clock::from_proto;
 use kit::context::Context;
 use kit::database::{Database, Sql, VALUES_MAX, placeholders, tuples};
 use kit::refusal::Failure;
 use kit::{Value, values};
-use prost::Message;
-use proto::event::v1::Event;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use tokio::sync::watch;
 
@@ -32,14 +31,28 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) struct Journaled {
     pub position: i64,
-    pub event: Event,
-    pub bytes: Vec<u8>,
+    pub delivery: Delivery,
 }
+
+const EVENT: &str = "position, event_id, subject, version, type, bytes";
 
 #[derive(FromQueryResult)]
 struct Row {
     position: i64,
+    event_id: String,
+    subject: String,
+    version: i64,
+    r#type: String,
     bytes: Vec<u8>,
+}
+
+impl From<Row> for Journaled {
+    fn from(row: Row) -> Self {
+        Self {
+            position: row.position,
+            delivery: Delivery::new(row.event_id, row.subject, row.version, row.r#type, row.bytes),
+        }
+    }
 }
 
 #[derive(FromQueryResult)]
@@ -91,13 +104,13 @@ impl Consumer for Journal {
             );
             let ids = deliveries
                 .iter()
-                .map(|delivery| Value::from(delivery.event.event_id.as_str()));
+                .map(|delivery| Value::from(delivery.event_id.as_str()));
             let rows: Vec<Id> = transaction.list(&sql, ids.collect()).await?;
             known.extend(rows.into_iter().map(|row| row.event_id));
         }
         let fresh: Vec<&Delivery> = deliveries
             .iter()
-            .filter(|delivery| known.insert(delivery.event.event_id.clone()))
+            .filter(|delivery| known.insert(delivery.event_id.clone()))
             .collect();
         if fresh.is_empty() {
             return transaction.rollback().await;
@@ -111,7 +124,7 @@ impl Consumer for Journal {
             );
             let rows = (last + 1..)
                 .zip(fresh)
-                .flat_map(|(position, delivery)| row(position, delivery));
+                .flat_map(|(position, delivery)| row(position, delivery, context.now));
             transaction.run(&sql, rows.collect()).await?;
             last += i64::try_from(fresh.len()).unwrap_or(i64::MAX);
         }
@@ -124,18 +137,21 @@ impl Consumer for Journal {
     }
 }
 
-fn row(position: i64, delivery: &Delivery) -> Vec<Value> {
-    let event = &delivery.event;
-    let occurred_at = event.occurred_at.as_ref().map(from_proto).unwrap_or_default();
+/// What only the envelope knows is left empty where there is none; such an event occurred when it came.
+fn row(position: i64, delivery: &Delivery, now: Timestamp) -> Vec<Value> {
+    let event = delivery.envelope().cloned().unwrap_or_default();
+    let occurred_at = event.occurred_at.as_ref().map_or(now, from_proto);
+    // PostgreSQL has no text with a NUL in it
+    let text = |text: &str| Value::from(text.replace('\0', ""));
     values![
         position,
-        event.event_id.as_str(),
-        event.r#type.as_str(),
-        event.source.as_str(),
-        event.subject.as_str(),
-        event.version,
-        event.correlation_id.as_str(),
-        event.actor.as_str(),
+        delivery.event_id.as_str(),
+        delivery.r#type.as_str(),
+        text(&event.source),
+        delivery.subject.as_str(),
+        delivery.version,
+        text(&event.correlation_id),
+        text(&event.actor),
         occurred_at.as_microsecond(),
         delivery.bytes.clone(),
     ]
@@ -156,22 +172,13 @@ pub(crate) async fn after(
     types: &[&str],
 ) -> Result<Vec<Journaled>, Failure> {
     let sql = format!(
-        "SELECT position, bytes FROM event_journal WHERE position > $1 AND type IN ({}) ORDER BY position LIMIT {BATCH_EVENTS_MAX}",
+        "SELECT {EVENT} FROM event_journal WHERE position > $1 AND type IN ({}) ORDER BY position LIMIT {BATCH_EVENTS_MAX}",
         placeholders(2, types.len())
     );
     let mut values = values![position];
     values.extend(types.iter().map(|name| Value::from(*name)));
     let rows: Vec<Row> = connection.list(&sql, values).await?;
-    rows.into_iter().map(decode).collect()
-}
-
-fn decode(row: Row) -> Result<Journaled, Failure> {
-    let event = Event::decode(row.bytes.as_slice()).map_err(anyhow::Error::from)?;
-    Ok(Journaled {
-        position: row.position,
-        event,
-        bytes: row.bytes,
-    })
+    Ok(rows.into_iter().map(Journaled::from).collect())
 }
 
 /// The events of a subject behind a version, in order.
@@ -181,9 +188,9 @@ pub(crate) async fn of_subject(
     version: i64,
 ) -> Result<Vec<Journaled>, Failure> {
     let sql =
-        "SELECT position, bytes FROM event_journal WHERE subject = $1 AND version > $2 ORDER BY position LIMIT 100";
-    let rows: Vec<Row> = connection.list(sql, values![subject, version]).await?;
-    rows.into_iter().map(decode).collect()
+        format!("SELECT {EVENT} FROM event_journal WHERE subject = $1 AND version > $2 ORDER BY position LIMIT 100");
+    let rows: Vec<Row> = connection.list(&sql, values![subject, version]).await?;
+    Ok(rows.into_iter().map(Journaled::from).collect())
 }
 
 /// What an auditor looks for; empty texts look for anything.
@@ -200,7 +207,7 @@ pub(crate) struct Search<'a> {
 
 /// Events that fit, newest first.
 pub(crate) async fn search(connection: &impl ConnectionTrait, search: &Search<'_>) -> Result<Vec<Journaled>, Failure> {
-    let mut sql = "SELECT position, bytes FROM event_journal WHERE position < $1".to_owned();
+    let mut sql = format!("SELECT {EVENT} FROM event_journal WHERE position < $1");
     let mut values = values![search.behind];
     let texts = [
         ("correlation_id", search.correlation_id),
@@ -221,5 +228,5 @@ pub(crate) async fn search(connection: &impl ConnectionTrait, search: &Search<'_
     }
     sql.push_str(&format!(" ORDER BY position DESC LIMIT {}", search.limit));
     let rows: Vec<Row> = connection.list(&sql, values).await?;
-    rows.into_iter().map(decode).collect()
+    Ok(rows.into_iter().map(Journaled::from).collect())
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use kit::bus::Consumer;
 use kit::database::{Database, Migration};
+use kit::dead_letter::line::Addressee;
 use kit::money::Currency;
 use kit::refusal::Reason;
 use kit::server::REQUEST_BYTES_MAX;
@@ -87,18 +88,24 @@ impl ReadModel {
         vec![Arc::new(self.journal.clone())]
     }
 
+    /// Who can be given events again.
+    pub fn addressees(&self) -> impl Iterator<Item = Arc<dyn Addressee>> {
+        self.appliers().map(|applier| Arc::new(applier) as Arc<dyn Addressee>)
+    }
+
+    fn appliers(&self) -> impl Iterator<Item = Applier> {
+        projections::all().into_iter().map(|projection| Applier {
+            database: self.database.clone(),
+            journal: self.journal.clone(),
+            projection,
+            applied: self.applied.clone(),
+        })
+    }
+
     /// Carries all projections along the journal until told to stop; watches end then, too.
     pub async fn run(self, stop: CancellationToken) {
-        let appliers = projections::all().into_iter().map(|projection| {
-            let (database, journal) = (self.database.clone(), self.journal.clone());
-            Applier {
-                database,
-                journal,
-                projection,
-                applied: self.applied.clone(),
-            }
-            .run(stop.clone())
-        });
+        let appliers: Vec<Applier> = self.appliers().collect();
+        let appliers = appliers.iter().map(|applier| applier.run(stop.clone()));
         let ended = async {
             stop.cancelled().await;
             self.stop.cancel();

@@ -13,12 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kit::bus::Delivery;
 use kit::context::Context;
 use kit::crash_point;
 use kit::database::{Database, Sql, VALUES_MAX, WriteTransaction, placeholders, tuples};
+use kit::dead_letter::line::Addressee;
 use kit::refusal::Failure;
+use kit::retries::Retries;
 use kit::{Value, dead_letter, values};
+use proto::event::v1::Event;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,9 +29,6 @@ use crate::journal::{self, BATCH_EVENTS_MAX, Journal, Journaled};
 
 /// The generation that is built and read.
 pub(crate) const GENERATION: i32 = 1;
-/// Retries of a batch of the class "views".
-const TRIES_MAX: u32 = 3;
-const RETRY_DELAY: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(250);
 const PAUSE_AFTER_OUTAGE: Duration = Duration::from_millis(500);
 
@@ -41,8 +40,7 @@ pub(crate) trait Projection: Debug + Send + Sync + 'static {
     /// The facts it wants.
     fn facts(&self) -> &'static [&'static str];
     /// Applies a batch in order; an older version never overwrites a newer one.
-    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[Journaled])
-    -> Result<(), Failure>;
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure>;
 }
 
 /// The facts that the projection of this name wants.
@@ -81,7 +79,7 @@ struct Position {
 
 impl Applier {
     /// Follows the journal until told to stop.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(&self, stop: CancellationToken) {
         let mut appended = self.journal.appended();
         loop {
             appended.mark_unchanged();
@@ -116,88 +114,88 @@ impl Applier {
                 Some(last) if full => last.position,
                 last => last.map_or(head, |last| last.position.max(head)),
             };
-            self.apply(events, position, reached).await?;
+            self.follow(&events, position, reached, stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits a batch, if it can be as one; a batch that fails is tried in halves, until what fails is alone and set aside.
+    async fn follow(&self, events: &[Journaled], from: i64, to: i64, stop: &CancellationToken) -> Result<(), Failure> {
+        let mut position = from;
+        // the next piece is the last
+        let mut pieces = vec![(events, to)];
+        while let Some((events, to)) = pieces.pop() {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            let outcome = match events {
+                [_, _, ..] => self.commit(events, position, to).await.map_err(|failure| (failure, 1)),
+                _ => Retries::VIEWS.run(|| self.commit(events, position, to)).await,
+            };
+            match (outcome, events) {
+                (Ok(()), _) => {}
+                (Err((failure, _)), _) if failure.spares_the_event() => return Err(failure),
+                (Err((failure, attempts)), [event]) => self.set_aside(event, &failure, attempts, position, to).await?,
+                (Err((failure, _)), []) => return Err(failure),
+                (Err((failure, _)), _) => {
+                    tracing::warn!(projection = self.projection.name(), events = events.len(), %failure, "a batch failed");
+                    let (first, second) = events.split_at(events.len() / 2);
+                    pieces.push((second, to));
+                    pieces.push((first, first.last().map_or(position, |last| last.position)));
+                    continue;
+                }
+            }
+            position = to;
             self.applied.send_modify(|count| *count = count.wrapping_add(1));
         }
         Ok(())
     }
 
-    async fn apply(&self, events: Vec<Journaled>, from: i64, reached: i64) -> Result<(), Failure> {
-        let deliveries: Vec<Delivery> = events.iter().map(delivery).collect();
-        let refs: Vec<&Delivery> = deliveries.iter().collect();
-        let mut held = dead_letter::held_subjects(self.database.reader(), self.projection.name(), &refs).await?;
-        if held.is_empty() {
-            for attempt in 1..=TRIES_MAX {
-                match self.commit(&events, from, reached).await {
-                    Ok(()) => return Ok(()),
-                    Err(failure) if failure.is_outage() || failure.lost_a_race() => return Err(failure),
-                    Err(failure) => {
-                        tracing::warn!(projection = self.projection.name(), attempt, %failure, "a batch failed")
-                    }
-                }
-                tokio::time::sleep(RETRY_DELAY).await;
-            }
-        }
-        // one by one: what cannot be applied is kept, and later events of its subject wait behind it
-        let mut position = from;
-        for (event, delivery) in events.into_iter().zip(&deliveries) {
-            let (next, subject) = (event.position, event.event.subject.clone());
-            let outcome = if held.contains(&subject) {
-                self.set_aside(delivery, None, position, next).await.map(|()| true)
-            } else {
-                match self.commit(std::slice::from_ref(&event), position, next).await {
-                    Ok(()) => Ok(false),
-                    Err(failure) if failure.is_outage() || failure.lost_a_race() => Err(failure),
-                    Err(failure) => self
-                        .set_aside(delivery, Some(failure), position, next)
-                        .await
-                        .map(|()| true),
-                }
-            };
-            if outcome? {
-                held.insert(subject);
-            }
-            position = next;
-        }
-        self.commit(&[], position, reached).await
-    }
-
-    /// Commits the effects of events together with the position behind them.
+    /// Commits the effects of events together with the position behind them. What is unreadable is a dead letter, and what
+    /// is behind a dead letter of its subject waits there.
     async fn commit(&self, events: &[Journaled], from: i64, to: i64) -> Result<(), Failure> {
+        let name = self.projection.name();
         let transaction = self.begin().await?;
-        if !advance(&transaction, self.projection.name(), from, to).await? {
+        if !advance(&transaction, name, from, to).await? {
             return transaction.rollback().await;
         }
-        if !events.is_empty() {
-            self.projection.apply(&transaction, GENERATION, events).await?;
+        let deliveries = || events.iter().map(|event| &event.delivery);
+        let mut held = dead_letter::held_subjects(&*transaction, name, deliveries()).await?;
+        let mut readable = Vec::with_capacity(events.len());
+        for delivery in deliveries() {
+            if held.contains(&delivery.subject) {
+                dead_letter::hold(&transaction, name, delivery).await?;
+                continue;
+            }
+            match delivery.event() {
+                Ok(event) => readable.push(event),
+                Err(unreadable) => {
+                    let failure = anyhow::Error::from(unreadable).into();
+                    dead_letter::bury(&transaction, name, delivery, &failure, 1).await?;
+                    held.insert(delivery.subject.clone());
+                }
+            }
+        }
+        if !readable.is_empty() {
+            self.projection.apply(&transaction, GENERATION, &readable).await?;
         }
         transaction.commit_quietly().await
     }
 
     async fn set_aside(
         &self,
-        delivery: &Delivery,
-        failure: Option<Failure>,
+        event: &Journaled,
+        failure: &Failure,
+        attempts: u32,
         from: i64,
         to: i64,
     ) -> Result<(), Failure> {
+        let name = self.projection.name();
         let transaction = self.begin().await?;
-        if !advance(&transaction, self.projection.name(), from, to).await? {
+        if !advance(&transaction, name, from, to).await? {
             return transaction.rollback().await;
         }
-        match failure {
-            Some(failure) => {
-                dead_letter::bury(
-                    &transaction,
-                    self.projection.name(),
-                    delivery,
-                    &failure,
-                    TRIES_MAX as usize,
-                )
-                .await?
-            }
-            None => dead_letter::hold(&transaction, self.projection.name(), delivery).await?,
-        }
+        dead_letter::bury(&transaction, name, &event.delivery, failure, attempts).await?;
         transaction.commit_quietly().await
     }
 
@@ -208,10 +206,43 @@ impl Applier {
     }
 }
 
-fn delivery(event: &Journaled) -> Delivery {
-    Delivery {
-        event: event.event.clone(),
-        bytes: event.bytes.clone(),
+#[async_trait]
+impl Addressee for Applier {
+    fn name(&self) -> &'static str {
+        self.projection.name()
+    }
+
+    fn database(&self) -> &Database {
+        &self.database
+    }
+
+    fn retries(&self) -> Retries {
+        Retries::VIEWS
+    }
+
+    /// Whoever applies events moves the position first.
+    async fn lock(&self, transaction: &WriteTransaction, _subject: &str) -> Result<(), Failure> {
+        let sql = format!(
+            "SELECT position FROM projection_positions WHERE name = $1 AND generation = $2{}",
+            transaction.for_update()
+        );
+        let position: Option<Position> = transaction
+            .find(&sql, values![self.projection.name(), GENERATION])
+            .await?;
+        position.map(drop).ok_or_else(|| anyhow::anyhow!("no position").into())
+    }
+
+    async fn apply(&self, transaction: &WriteTransaction, event: &Event) -> Result<(), Failure> {
+        self.projection.apply(transaction, GENERATION, &[event]).await
+    }
+
+    /// The position is behind it already.
+    async fn pass_over(&self, _transaction: &WriteTransaction, _event_id: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn committed(&self) {
+        self.applied.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 

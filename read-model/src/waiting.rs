@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use kit::context::Context;
 use kit::database::{Sql, placeholders};
+use kit::dead_letter::UNSETTLED;
 use kit::refusal::Failure;
 use kit::revision::Revision;
-use kit::{Value, refusals, values};
+use kit::{Value, refusals};
 use sea_orm::FromQueryResult;
 
 use crate::ReadModel;
@@ -45,9 +46,8 @@ struct Journalled {
 }
 
 #[derive(FromQueryResult)]
-#[expect(dead_code, reason = "only whether there is one matters")]
 struct Letter {
-    event_id: String,
+    consumer: String,
 }
 
 impl ReadModel {
@@ -71,12 +71,14 @@ impl ReadModel {
         let mut applied = self.applied.subscribe();
         loop {
             applied.mark_unchanged();
-            let Some(view) = self.behind(&ids, views).await? else {
+            let behind = self.behind(&ids, views).await?;
+            // asked after: a letter and the position behind it come together
+            if let Some(view) = self.blocked(&ids, views).await? {
+                return Err(ViewRefusal::Blocked { view }.into());
+            }
+            let Some(view) = behind else {
                 return Ok(());
             };
-            if self.blocked(&ids, view).await? {
-                return Err(ViewRefusal::Blocked { view: view.to_owned() }.into());
-            }
             let left = patience.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(ViewRefusal::Behind { view: view.to_owned() }.into());
@@ -88,7 +90,7 @@ impl ReadModel {
         }
     }
 
-    /// The first view that does not hold all the events it wants, or could not apply one.
+    /// The first view that has not come to all the events it wants.
     async fn behind<'a>(&self, ids: &[String], views: &[&'a str]) -> Result<Option<&'a str>, Failure> {
         let sql = format!(
             "SELECT type, position FROM event_journal WHERE event_id IN ({})",
@@ -105,23 +107,24 @@ impl ReadModel {
             let Some(position) = wanted.map(|event| event.position).max() else {
                 continue;
             };
-            if projections::position(&self.database, view).await? < position || self.blocked(ids, view).await? {
+            if projections::position(&self.database, view).await? < position {
                 return Ok(Some(view));
             }
         }
         Ok(None)
     }
 
-    async fn blocked(&self, ids: &[String], view: &str) -> Result<bool, Failure> {
+    /// A view that could not apply one of the events, or holds it behind one that it could not apply.
+    async fn blocked(&self, ids: &[String], views: &[&str]) -> Result<Option<String>, Failure> {
         let sql = format!(
-            "SELECT event_id FROM dead_letters WHERE consumer = $1 AND state IN ('DEAD', 'WAITING', 'INVESTIGATING')
-                AND event_id IN ({}) LIMIT 1",
-            placeholders(2, ids.len())
+            "SELECT consumer FROM dead_letters WHERE {UNSETTLED} AND consumer IN ({}) AND event_id IN ({}) LIMIT 1",
+            placeholders(1, views.len()),
+            placeholders(views.len() + 1, ids.len())
         );
-        let mut values = values![view];
-        values.extend(ids.iter().map(|id| Value::from(id.as_str())));
+        let values = views.iter().copied().chain(ids.iter().map(String::as_str));
+        let values = values.map(Value::from).collect();
         let letter: Option<Letter> = self.database.reader().find(&sql, values).await?;
-        Ok(letter.is_some())
+        Ok(letter.map(|letter| letter.consumer))
     }
 
     /// The generation that is read.

@@ -13,6 +13,7 @@ use view::OrderState;
 
 use crate::caller::Caller;
 
+mod dead_letter;
 mod evening;
 mod opening;
 
@@ -53,6 +54,7 @@ impl Scenario {
             ..Default::default()
         };
         done!(self.service, "payment.v1.PaymentService" / SyncPayment, sync);
+        self.mend_a_dead_letter().await;
         self.check().await;
     }
 

@@ -123,4 +123,11 @@ async fn a_writer_that_gives_up_while_it_waits_strands_nobody() {
             .expect("nobody waits for ever")
             .unwrap();
     }
+    let sql = "SELECT count(*) AS count FROM things WHERE id LIKE 'kept-%'";
+    let kept: Option<Count> = database.reader().find(sql, vec![]).await.unwrap();
+    assert_eq!(
+        kept.unwrap().count,
+        200,
+        "what was acknowledged is there, whoever gave up"
+    );
 }

@@ -5,7 +5,8 @@ use kit::database::{Database, Sql, WriteTransaction};
 use kit::inbox::{Inbox, Reactions};
 use kit::refusal::Failure;
 use kit::values;
-use proto::event::v1::Event;
+use proto::event::v1::event::Fact;
+use proto::event::v1::{Event, ProductLiked};
 use support::Engine;
 
 use crate::database;
@@ -21,7 +22,7 @@ impl Reactions for Adding {
     }
 
     fn facts(&self) -> &'static [&'static str] {
-        &["Added"]
+        &["ProductLiked"]
     }
 
     async fn react(&self, transaction: &WriteTransaction, event: &Event) -> Result<(), Failure> {
@@ -35,18 +36,18 @@ impl Reactions for Adding {
 }
 
 fn event(subject: &str, version: i64, actor: &str) -> Delivery {
+    let fact = Fact::ProductLiked(ProductLiked::default());
     let event = Event {
         event_id: format!("{subject}-{version}"),
-        r#type: "Added".to_owned(),
+        r#type: fact.name().to_owned(),
         subject: subject.to_owned(),
         version,
         actor: actor.to_owned(),
+        fact: Some(fact),
         ..Default::default()
     };
-    Delivery {
-        bytes: prost::Message::encode_to_vec(&event),
-        event,
-    }
+    let bytes = prost::Message::encode_to_vec(&event);
+    Delivery::new(event.event_id, event.subject, version, event.r#type, bytes)
 }
 
 #[derive(sea_orm::FromQueryResult)]

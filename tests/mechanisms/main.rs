@@ -1,6 +1,7 @@
 //! The mechanisms of kit on both engines, without a shop around them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod dead_letters;
 mod group_commit;
 mod inbox;
 mod outbox;

@@ -31,18 +31,13 @@ impl Consumer for Memory {
 
     async fn consume(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
         for delivery in deliveries {
-            *self
-                .times
-                .lock()
-                .unwrap()
-                .entry(delivery.event.event_id.clone())
-                .or_default() += 1;
+            *self.times.lock().unwrap().entry(delivery.event_id.clone()).or_default() += 1;
             self.versions
                 .lock()
                 .unwrap()
-                .entry(delivery.event.subject.clone())
+                .entry(delivery.subject.clone())
                 .or_default()
-                .push(delivery.event.version);
+                .push(delivery.version);
         }
         Ok(())
     }

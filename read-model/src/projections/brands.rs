@@ -7,11 +7,10 @@ use kit::database::{Sql, WriteTransaction};
 use kit::refusal::Failure;
 use kit::values;
 use proto::event::v1::event::Fact;
-use proto::event::v1::{BrandRegistered, BrandUpdated};
+use proto::event::v1::{BrandRegistered, BrandUpdated, Event};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Projection, by_ids, upsert};
-use crate::journal::Journaled;
 
 #[derive(Debug)]
 pub(crate) struct Brands;
@@ -34,14 +33,9 @@ impl Projection for Brands {
         &["BrandRegistered", "BrandUpdated"]
     }
 
-    async fn apply(
-        &self,
-        transaction: &WriteTransaction,
-        generation: i32,
-        events: &[Journaled],
-    ) -> Result<(), Failure> {
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure> {
         let mut told: BTreeMap<String, Row> = BTreeMap::new();
-        for Journaled { event, .. } in events {
+        for event in events {
             let (Some(Fact::BrandRegistered(BrandRegistered { brand }))
             | Some(Fact::BrandUpdated(BrandUpdated { brand }))) = &event.fact
             else {

@@ -9,13 +9,12 @@ use kit::refusal::Failure;
 use kit::values;
 use prost::Message;
 use proto::event::v1 as event;
-use proto::event::v1::CampaignSnapshot;
 use proto::event::v1::event::Fact;
+use proto::event::v1::{CampaignSnapshot, Event};
 use proto::readmodel::v1::CampaignEntry;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Projection, by_ids, upsert};
-use crate::journal::Journaled;
 
 #[derive(Debug)]
 pub(crate) struct Campaigns;
@@ -58,15 +57,10 @@ impl Projection for Campaigns {
         ]
     }
 
-    async fn apply(
-        &self,
-        transaction: &WriteTransaction,
-        generation: i32,
-        events: &[Journaled],
-    ) -> Result<(), Failure> {
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure> {
         let mut told: BTreeMap<&str, (i64, Option<&CampaignSnapshot>, i64)> = BTreeMap::new();
         let mut scopes: BTreeSet<(String, &str)> = BTreeSet::new();
-        for Journaled { event, .. } in events {
+        for event in events {
             match &event.fact {
                 Some(
                     Fact::CampaignOpened(event::CampaignOpened {

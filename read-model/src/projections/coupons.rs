@@ -8,11 +8,11 @@ use kit::database::{Sql, WriteTransaction};
 use kit::refusal::Failure;
 use kit::values;
 use proto::event::v1 as event;
+use proto::event::v1::Event;
 use proto::event::v1::event::Fact;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Projection, by_ids, upsert};
-use crate::journal::Journaled;
 
 #[derive(Debug)]
 pub(crate) struct Coupons;
@@ -42,14 +42,9 @@ impl Projection for Coupons {
         &["CouponIssued", "CouponRedeemed", "CouponRestored"]
     }
 
-    async fn apply(
-        &self,
-        transaction: &WriteTransaction,
-        generation: i32,
-        events: &[Journaled],
-    ) -> Result<(), Failure> {
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure> {
         let mut told: BTreeMap<String, Row> = BTreeMap::new();
-        for Journaled { event, .. } in events {
+        for event in events {
             let (Some(Fact::CouponIssued(event::CouponIssued { coupon: Some(coupon) }))
             | Some(Fact::CouponRedeemed(event::CouponRedeemed {
                 coupon: Some(coupon), ..

@@ -15,7 +15,6 @@ use proto::readmodel::v1::{OrderDetail, OrderLine};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Projection, by_ids, upsert};
-use crate::journal::Journaled;
 
 #[derive(Debug)]
 pub(crate) struct Orders;
@@ -60,14 +59,9 @@ impl Projection for Orders {
         ]
     }
 
-    async fn apply(
-        &self,
-        transaction: &WriteTransaction,
-        generation: i32,
-        events: &[Journaled],
-    ) -> Result<(), Failure> {
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure> {
         let mut told: BTreeMap<&str, (i64, &OrderSnapshot)> = BTreeMap::new();
-        for Journaled { event, .. } in events {
+        for event in events {
             let Some(order) = snapshot(event) else { continue };
             if told
                 .get(order.order_id.as_str())

@@ -12,7 +12,6 @@ use proto::readmodel::v1::{PointEntry, PointEntryKind};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Projection, upsert};
-use crate::journal::Journaled;
 
 #[derive(Debug)]
 pub(crate) struct PointEntries;
@@ -47,13 +46,8 @@ impl Projection for PointEntries {
         ]
     }
 
-    async fn apply(
-        &self,
-        transaction: &WriteTransaction,
-        generation: i32,
-        events: &[Journaled],
-    ) -> Result<(), Failure> {
-        let lines = events.iter().filter_map(|Journaled { event, .. }| {
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure> {
+        let lines = events.iter().filter_map(|event| {
             let (user_id, entry) = line(event)?;
             Some(values![generation, user_id, event.version, entry.encode_to_vec()])
         });

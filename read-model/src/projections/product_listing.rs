@@ -10,11 +10,10 @@ use kit::{Value, values};
 use prost::Message;
 use proto::event::v1 as event;
 use proto::event::v1::event::Fact;
-use proto::event::v1::{ProductSnapshot, ProductStatus};
+use proto::event::v1::{Event, ProductSnapshot, ProductStatus};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Projection, by_ids, upsert};
-use crate::journal::Journaled;
 
 #[derive(Debug)]
 pub(crate) struct ProductListing;
@@ -132,17 +131,12 @@ impl Projection for ProductListing {
         FACTS
     }
 
-    async fn apply(
-        &self,
-        transaction: &WriteTransaction,
-        generation: i32,
-        events: &[Journaled],
-    ) -> Result<(), Failure> {
-        let ids: BTreeSet<&str> = events.iter().map(|journaled| product_id(&journaled.event)).collect();
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure> {
+        let ids: BTreeSet<&str> = events.iter().map(|event| product_id(event)).collect();
         let ids: Vec<&str> = ids.into_iter().collect();
         let before = details(&**transaction, generation, &ids).await?;
         let mut after = before.clone();
-        for Journaled { event, .. } in events {
+        for event in events {
             after.entry(product_id(event).to_owned()).or_default().learn(event);
         }
         let (mut details, mut listed, mut gone) = (Vec::new(), Vec::new(), Vec::new());

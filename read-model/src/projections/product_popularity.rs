@@ -7,12 +7,12 @@ use kit::clock::from_proto;
 use kit::database::{Sql, VALUES_MAX, WriteTransaction};
 use kit::refusal::Failure;
 use kit::{Value, values};
+use proto::event::v1::Event;
 use proto::event::v1::event::Fact;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::product_listing::{self, Known, Question, statement};
 use super::{Projection, by_ids, upsert};
-use crate::journal::Journaled;
 
 #[derive(Debug)]
 pub(crate) struct ProductPopularity;
@@ -96,23 +96,18 @@ impl Projection for ProductPopularity {
         FACTS
     }
 
-    async fn apply(
-        &self,
-        transaction: &WriteTransaction,
-        generation: i32,
-        events: &[Journaled],
-    ) -> Result<(), Failure> {
+    async fn apply(&self, transaction: &WriteTransaction, generation: i32, events: &[&Event]) -> Result<(), Failure> {
         let (likes, changes) = self.apply_likes(transaction, generation, events).await?;
-        let about = |journaled: &&Journaled| journaled.event.subject.starts_with("product/");
+        let about = |event: &&&Event| event.subject.starts_with("product/");
         let touched = events
             .iter()
             .filter(about)
-            .map(|journaled| product_listing::product_id(&journaled.event));
+            .map(|event| product_listing::product_id(event));
         let ids: BTreeSet<&str> = touched.chain(changes.keys().map(String::as_str)).collect();
         let ids: Vec<&str> = ids.into_iter().collect();
         let before = rows(&**transaction, generation, &ids).await?;
         let mut after = before.clone();
-        for Journaled { event, .. } in events.iter().filter(about) {
+        for event in events.iter().filter(about) {
             let product_id = product_listing::product_id(event);
             let row = after
                 .entry(product_id.to_owned())
@@ -160,10 +155,10 @@ impl ProductPopularity {
         &self,
         transaction: &WriteTransaction,
         generation: i32,
-        events: &[Journaled],
+        events: &[&Event],
     ) -> Result<(Vec<Vec<Value>>, BTreeMap<String, i64>), Failure> {
         let mut told: BTreeMap<(String, String), Like> = BTreeMap::new();
-        for Journaled { event, .. } in events {
+        for event in events {
             let (user_id, product_id, at, liked) = match &event.fact {
                 Some(Fact::ProductLiked(fact)) => (&fact.user_id, &fact.product_id, &fact.at, true),
                 Some(Fact::ProductUnliked(fact)) => (&fact.user_id, &fact.product_id, &fact.at, false),

@@ -1,9 +1,11 @@
 //! Searching the journal.
 
+use kit::bus::Delivery;
 use kit::clock::from_proto;
 use kit::context::Context;
 use kit::page_token::page_size;
 use kit::refusal::Failure;
+use proto::event::v1::Event;
 use proto::readmodel::v1::*;
 
 use crate::ReadModel;
@@ -41,10 +43,21 @@ pub(crate) async fn list_events(
     let next_page_token = state.next_page(&page, &mut found, size, |journaled| (journaled.position, String::new()));
     let events = found.into_iter().map(|journaled| JournaledEvent {
         position: journaled.position,
-        event: Some(journaled.event),
+        event: Some(shown(&journaled.delivery)),
     });
     Ok(ListEventsResponse {
         events: events.collect(),
         next_page_token,
+    })
+}
+
+/// The event, or where its bytes are none what is known of it all the same.
+fn shown(delivery: &Delivery) -> Event {
+    delivery.envelope().cloned().unwrap_or_else(|_| Event {
+        event_id: delivery.event_id.clone(),
+        r#type: delivery.r#type.clone(),
+        subject: delivery.subject.clone(),
+        version: delivery.version,
+        ..Event::default()
     })
 }

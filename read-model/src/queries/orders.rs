@@ -126,15 +126,15 @@ impl ReadModel {
         let mut applied = self.applied.subscribe();
         loop {
             applied.mark_unchanged();
-            for Journaled { event, .. } in journal::of_subject(self.database.reader(), &subject, version).await? {
-                let Some(snapshot) = orders::snapshot(&event) else {
+            for Journaled { delivery, .. } in journal::of_subject(self.database.reader(), &subject, version).await? {
+                let Some(snapshot) = delivery.event().ok().and_then(orders::snapshot) else {
                     continue;
                 };
-                version = event.version;
+                version = delivery.version;
                 let order = orders::shown(snapshot, version);
                 let ended = is_final(&order);
                 let mut revision = Revision::default();
-                revision.add(event.event_id.parse().map_err(anyhow::Error::from)?);
+                revision.add(delivery.event_id.parse().map_err(anyhow::Error::from)?);
                 let (order, revision) = (Some(order), revision.seal(self.database.signer()));
                 if sender.send(Ok(WatchOrderResponse { order, revision })).await.is_err() || ended {
                     return Ok(());

@@ -2,6 +2,8 @@
 //!
 //! 0: done. 1: it failed, or a check found something. 2: the command line is wrong.
 
+mod dead_letters;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -69,6 +71,11 @@ enum Command {
     Ledger {
         #[command(subcommand)]
         command: LedgerCommand,
+    },
+    /// Look at the events that consumers could not handle, and mend them.
+    DeadLetters {
+        #[command(subcommand)]
+        command: dead_letters::Command,
     },
     /// Look for what could keep the shop from working.
     Doctor,
@@ -190,6 +197,12 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             let holds = ledger::print_check(&shop, wait_seconds, arguments.json).await;
             shop.close().await;
             Ok(if holds? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::DeadLetters { command } => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let done = dead_letters::run(command, &shop, arguments.json).await;
+            shop.close().await;
+            done
         }
         Command::Doctor => Ok(if doctor::examine(&config).await? {
             ExitCode::SUCCESS

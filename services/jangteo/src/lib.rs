@@ -4,6 +4,7 @@ pub mod client;
 pub mod commands;
 pub mod config;
 pub mod data_folder;
+pub mod dead_letters;
 pub mod doctor;
 pub mod gateway;
 pub mod import;

@@ -19,6 +19,7 @@ use tonic::service::Routes;
 
 use crate::config::Config;
 use crate::data_folder::DataFolder;
+use crate::dead_letters::DeadLetters;
 use crate::gateway;
 use crate::ledger::{Ledger, Tables};
 
@@ -93,6 +94,8 @@ impl Shop {
         read_model.routes(&mut inner);
         let book = gateway::is_ours(config).then(|| folder.book());
         Ledger::new(tables.clone(), book).routes(&mut inner);
+        let addressees: Vec<_> = orders.addressees().into_iter().chain(read_model.addressees()).collect();
+        DeadLetters::new(addressees.clone()).routes(&mut inner);
 
         let consumers: Vec<Arc<dyn Consumer>> = orders.consumers().into_iter().chain(read_model.consumers()).collect();
         let bus = Bus::in_process(consumers);
@@ -102,6 +105,7 @@ impl Shop {
         for database in tables.all() {
             tasks.spawn(kit::retention::run(database.clone(), stop.child_token()));
         }
+        tasks.spawn(kit::dead_letter::line::go_on(addressees, stop.child_token()));
         tasks.spawn(payments.clone().run(stop.child_token()));
         tasks.spawn(orders.run(stop.child_token()));
         tasks.spawn(read_model.run(stop.child_token()));

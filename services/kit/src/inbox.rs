@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{StreamExt, TryStreamExt};
 use proto::event::v1::Event;
+use sea_orm::FromQueryResult;
 
 use crate::bus::{Consumer, Delivery};
-use crate::caller::Caller;
-use crate::context::Context;
 use crate::database::{Database, Sql, WriteTransaction};
+use crate::dead_letter::line::Addressee;
+use crate::dead_letter::{self, UNSETTLED};
 use crate::refusal::Failure;
-use crate::{crash_point, dead_letter, values};
+use crate::retries::Retries;
+use crate::{crash_point, values};
 
 /// Longer than topic and outbox, so that no redelivery finds its mark gone.
 pub const INBOX_RETENTION_DAYS: i64 = 30;
 
-/// Retries of the class "orders, money": 5 from 200 ms.
-const ATTEMPTS_MAX: usize = 5;
-const RETRY_DELAY_MS: u64 = 200;
 /// Subjects whose events are applied side by side, so that their commits can be shared.
 const SUBJECTS_AT_ONCE_MAX: usize = 32;
 
@@ -37,7 +34,11 @@ pub trait Reactions: Debug + Send + Sync + 'static {
     /// # Errors
     /// Any failure; the event is tried again and then becomes a dead letter.
     async fn react(&self, transaction: &WriteTransaction, event: &Event) -> Result<(), Failure>;
-    /// Runs after the effects of a batch are durable: wake whoever goes on from them.
+    /// How often an event is tried.
+    fn retries(&self) -> Retries {
+        Retries::MONEY
+    }
+    /// Runs after an effect is durable: wake whoever goes on from it.
     fn committed(&self) {}
 }
 
@@ -55,90 +56,87 @@ impl<R: Reactions> Inbox<R> {
         Self { database, reactions }
     }
 
-    async fn apply(&self, delivery: &Delivery) -> Result<(), Failure> {
-        let event = &delivery.event;
-        let transaction = self.database.begin_bare(&self.context(event)).await?;
-        let sql = "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        let now = transaction.context().now.as_microsecond();
-        let fresh = transaction
-            .run(sql, values![self.reactions.consumer(), event.event_id.as_str(), now])
-            .await?;
-        if fresh == 0 {
-            return transaction.rollback().await;
+    async fn receive(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let transaction = self.database.begin_bare(&delivery.context(&self.database)).await?;
+        if !self.mark_unless_held(&transaction, delivery).await? {
+            // it was handled before, or waits behind a dead letter; whoever has the lock knows whether it still has to wait
+            self.lock(&transaction, &delivery.subject).await?;
+            if self.is_marked(&transaction, &delivery.event_id).await? {
+                return transaction.rollback().await;
+            }
+            if !self.mark_unless_held(&transaction, delivery).await? {
+                dead_letter::hold(&transaction, self.reactions.consumer(), delivery).await?;
+                return transaction.commit_quietly().await;
+            }
         }
+        let event = delivery.event().map_err(anyhow::Error::from)?;
         self.reactions.react(&transaction, event).await?;
         transaction.commit_quietly().await?;
         self.reactions.committed();
         Ok(())
     }
 
-    /// Tries one event until it is handled, or dead; tells whether it was handled.
-    async fn apply_or_bury(&self, delivery: &Delivery) -> Result<bool, Failure> {
-        let delays = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(RETRY_DELAY_MS))
-            .with_factor(1.0)
-            .with_jitter();
-        let mut delays = delays.with_max_times(ATTEMPTS_MAX - 1).build();
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let name = || format!("{} {}", self.name(), delivery.event.r#type);
-            let failure = match crash_point::during(name, self.apply(delivery)).await {
-                Ok(()) => return Ok(true),
-                // the database being down is no attempt: the relay brings the batch again
-                Err(failure) if failure.is_outage() => return Err(failure),
-                Err(failure) => failure,
-            };
-            let heals = !matches!(failure, Failure::Refused(_));
-            match delays.next() {
-                Some(delay) if heals => tokio::time::sleep(delay).await,
-                // others held the same rows, again and again: no fault of the event
-                _ if failure.lost_a_race() => return Err(failure),
-                _ => {
-                    self.bury(delivery, &failure, attempts).await?;
-                    return Ok(false);
-                }
+    /// Receives an event, or keeps it as a dead letter.
+    async fn receive_or_bury(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let name = || format!("{} {}", self.reactions.consumer(), delivery.r#type);
+        let receive = || crash_point::during(name, self.receive(delivery));
+        match self.reactions.retries().run(receive).await {
+            Ok(()) => Ok(()),
+            // the relay brings the batch again
+            Err((failure, _)) if failure.spares_the_event() => Err(failure),
+            Err((failure, attempts)) => {
+                let transaction = self.database.begin_bare(&delivery.context(&self.database)).await?;
+                dead_letter::bury(&transaction, self.reactions.consumer(), delivery, &failure, attempts).await?;
+                transaction.commit_quietly().await
             }
         }
     }
 
     /// The events of one subject, in order; behind a dead one the others wait.
-    async fn consume_subject(&self, deliveries: Vec<Delivery>, mut held: bool) -> Result<(), Failure> {
-        for delivery in &deliveries {
-            if held {
-                self.hold(delivery).await?;
-            } else {
-                held = !self.apply_or_bury(delivery).await?;
-            }
+    async fn consume_subject(&self, deliveries: Vec<&Delivery>) -> Result<(), Failure> {
+        for delivery in deliveries {
+            self.receive_or_bury(delivery).await?;
         }
         Ok(())
     }
 
-    async fn bury(&self, delivery: &Delivery, failure: &Failure, attempts: usize) -> Result<(), Failure> {
-        let transaction = self.database.begin_bare(&self.context(&delivery.event)).await?;
-        dead_letter::bury(&transaction, self.reactions.consumer(), delivery, failure, attempts).await?;
-        transaction.commit_quietly().await
+    /// `false`: the event has its mark already, or a dead letter holds its subject.
+    async fn mark_unless_held(&self, transaction: &WriteTransaction, delivery: &Delivery) -> Result<bool, Failure> {
+        let sql = format!(
+            "INSERT INTO inbox (consumer, event_id, handled_at) SELECT $1, $2, $3
+            WHERE NOT EXISTS (SELECT 1 FROM dead_letters WHERE consumer = $1 AND subject = $4 AND {UNSETTLED})
+            ON CONFLICT DO NOTHING"
+        );
+        let values = values![
+            self.reactions.consumer(),
+            delivery.event_id.as_str(),
+            transaction.context().now.as_microsecond(),
+            delivery.subject.as_str(),
+        ];
+        Ok(transaction.run(&sql, values).await? == 1)
     }
 
-    async fn hold(&self, delivery: &Delivery) -> Result<(), Failure> {
-        let transaction = self.database.begin_bare(&self.context(&delivery.event)).await?;
-        dead_letter::hold(&transaction, self.reactions.consumer(), delivery).await?;
-        transaction.commit_quietly().await
+    /// `false`: it has its mark already.
+    async fn mark(&self, transaction: &WriteTransaction, event_id: &str) -> Result<bool, Failure> {
+        let sql = "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let now = transaction.context().now.as_microsecond();
+        let values = values![self.reactions.consumer(), event_id, now];
+        Ok(transaction.run(sql, values).await? == 1)
     }
 
-    fn context(&self, event: &Event) -> Context {
-        let user = if event.on_behalf_of.is_empty() {
-            &event.actor
-        } else {
-            &event.on_behalf_of
-        };
-        let mut context = Context::background(self.database.owner(), self.database.clock());
-        context.caller = Caller::service(self.database.owner(), Some(user.clone()));
-        context.correlation_id.clone_from(&event.correlation_id);
-        context.causation_id.clone_from(&event.event_id);
-        context.traceparent.clone_from(&event.traceparent);
-        context
+    async fn is_marked(&self, transaction: &WriteTransaction, event_id: &str) -> Result<bool, Failure> {
+        let sql = "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id = $2";
+        let mark: Option<Mark> = transaction
+            .find(sql, values![self.reactions.consumer(), event_id])
+            .await?;
+        Ok(mark.is_some())
     }
+}
+
+#[derive(FromQueryResult)]
+#[expect(dead_code, reason = "only whether there is one matters")]
+struct Mark {
+    event_id: String,
 }
 
 #[async_trait]
@@ -148,25 +146,57 @@ impl<R: Reactions> Consumer for Inbox<R> {
     }
 
     async fn consume(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
-        let wanted: Vec<&Delivery> = deliveries
-            .iter()
-            .filter(|delivery| self.reactions.facts().contains(&delivery.event.r#type.as_str()))
-            .collect();
-        let held = dead_letter::held_subjects(self.database.reader(), self.name(), &wanted).await?;
-        let mut subjects: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
-        for delivery in wanted {
-            subjects
-                .entry(delivery.event.subject.clone())
-                .or_default()
-                .push(delivery.clone());
+        let mut subjects: BTreeMap<&str, Vec<&Delivery>> = BTreeMap::new();
+        for delivery in deliveries {
+            if self.reactions.facts().contains(&delivery.r#type.as_str()) {
+                subjects.entry(&delivery.subject).or_default().push(delivery);
+            }
         }
-        let work = subjects.into_iter().map(|(subject, deliveries)| {
-            let held = held.contains(&subject);
-            self.consume_subject(deliveries, held)
-        });
+        let subjects = subjects.into_values();
+        let work: Vec<_> = subjects.map(|deliveries| self.consume_subject(deliveries)).collect();
         futures::stream::iter(work)
             .buffer_unordered(SUBJECTS_AT_ONCE_MAX)
             .try_collect()
             .await
+    }
+}
+
+#[async_trait]
+impl<R: Reactions> Addressee for Inbox<R> {
+    fn name(&self) -> &'static str {
+        self.reactions.consumer()
+    }
+
+    fn database(&self) -> &Database {
+        &self.database
+    }
+
+    fn retries(&self) -> Retries {
+        self.reactions.retries()
+    }
+
+    async fn lock(&self, transaction: &WriteTransaction, subject: &str) -> Result<(), Failure> {
+        // SQLite has one writer, and this transaction is it
+        if self.database.is_postgres() {
+            let line = format!("{} {subject}", self.reactions.consumer());
+            let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            transaction.run(sql, values![line]).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, transaction: &WriteTransaction, event: &Event) -> Result<(), Failure> {
+        if self.mark(transaction, &event.event_id).await? {
+            self.reactions.react(transaction, event).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass_over(&self, transaction: &WriteTransaction, event_id: &str) -> Result<(), Failure> {
+        self.mark(transaction, event_id).await.map(drop)
+    }
+
+    fn committed(&self) {
+        self.reactions.committed();
     }
 }

@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod page_token;
 pub mod refusal;
 pub mod retention;
+pub mod retries;
 pub mod revision;
 pub mod server;
 pub mod signing;
@@ -31,6 +32,7 @@ pub use sea_orm::Value;
 /// The rows of the registry that belong to the mechanisms.
 pub const REASONS: &[&[refusal::Reason]] = &[
     caller::CallerRefusal::REASONS,
+    dead_letter::DeadLetterRefusal::REASONS,
     edge::RequestFault::REASONS,
     idempotency::RequestRefusal::REASONS,
     money::MoneyRefusal::REASONS,

@@ -83,6 +83,12 @@ impl Failure {
         matches!(self, Self::Database(error) if database::trouble(error) == Some(Trouble::Contended))
     }
 
+    /// Whether an event that failed so is as good as untried: the database was in trouble, or others held the same rows.
+    #[must_use]
+    pub fn spares_the_event(&self) -> bool {
+        self.is_outage() || self.lost_a_race()
+    }
+
     /// Whether the database, rather than the command, is in trouble.
     #[must_use]
     pub fn is_outage(&self) -> bool {

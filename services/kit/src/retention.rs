@@ -1,4 +1,4 @@
-//! Rows that have served: answers, published events and inbox marks are swept away in small steps.
+//! Rows that have served: answers, published events, inbox marks and settled dead letters are swept away in small steps.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::crash_point;
 use crate::database::{Database, Sql};
+use crate::dead_letter::DEAD_LETTER_RETENTION_DAYS;
 use crate::idempotency::REQUEST_RETENTION_DAYS;
 use crate::inbox::INBOX_RETENTION_DAYS;
 use crate::outbox::OUTBOX_RETENTION_DAYS;
@@ -26,6 +27,7 @@ const SWEPT: &[(&str, &str, &str, i64)] = &[
     ),
     ("outbox", "(sequence)", "published_at", OUTBOX_RETENTION_DAYS),
     ("inbox", "(consumer, event_id)", "handled_at", INBOX_RETENTION_DAYS),
+    ("dead_letters", "(sequence)", "settled_at", DEAD_LETTER_RETENTION_DAYS),
 ];
 
 /// Sweeps until told to stop.

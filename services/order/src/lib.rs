@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kit::bus::Consumer;
 use kit::database::{Database, Migration};
+use kit::dead_letter::line::Addressee;
 use kit::in_process::Connection;
 use kit::inbox::Inbox;
 use kit::money::Currency;
@@ -78,6 +79,16 @@ impl Orders {
     /// Who is to hear of events.
     #[must_use]
     pub fn consumers(&self) -> Vec<Arc<dyn Consumer>> {
-        vec![Arc::new(Inbox::new(self.database.clone(), self.clone()))]
+        vec![self.inbox()]
+    }
+
+    /// Who can be given events again.
+    #[must_use]
+    pub fn addressees(&self) -> Vec<Arc<dyn Addressee>> {
+        vec![self.inbox()]
+    }
+
+    fn inbox(&self) -> Arc<Inbox<Self>> {
+        Arc::new(Inbox::new(self.database.clone(), self.clone()))
     }
 }

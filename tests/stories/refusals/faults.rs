@@ -7,6 +7,8 @@ use kit::context::Context;
 use kit::database::{Database, Sql};
 use kit::values;
 use proto::catalog::v1::{ImportProductsRequest, LikeProductRequest, UnlikeProductRequest};
+use proto::operations::v1::dead_letter_service_client::DeadLetterServiceClient;
+use proto::operations::v1::{ListDeadLettersRequest, RedriveDeadLettersRequest, ResolveDeadLetterRequest};
 use proto::order::v1::{PlaceOrderRequest, PreviewOrderRequest};
 use proto::readmodel::v1::{GetProductRequest, WatchOrderRequest};
 use sea_orm::TransactionTrait;
@@ -120,7 +122,7 @@ async fn journal_held(shop: &TestShop, reached: &mut Reached) {
     see(shop, &revision).await.unwrap();
 }
 
-/// An event that a view could not apply is a dead letter, and no wait helps.
+/// An event that a view could not apply is a dead letter, and no wait helps until it is re-driven.
 async fn view_broken(shop: &TestShop, reached: &mut Reached) {
     let read_model = &shop.shop().tables().read_model;
     run(
@@ -137,6 +139,24 @@ async fn view_broken(shop: &TestShop, reached: &mut Reached) {
             outcome => break outcome,
         }
     };
+    let mut letters = DeadLetterServiceClient::new(shop.connected().as_admin());
+    let resolve = |letter_id: &str| ResolveDeadLetterRequest {
+        letter_id: letter_id.to_owned(),
+        why: "to see it refused".to_owned(),
+        ..Default::default()
+    };
+    let behind = like(shop).await.unwrap();
+    let listed = loop {
+        let listed = letters.list_dead_letters(ListDeadLettersRequest::default()).await;
+        let listed = listed.unwrap().into_inner().letters;
+        if listed.len() > 1 {
+            break listed;
+        }
+        assert!(Instant::now() < patience, "{listed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let (dead, waiting) = (&listed[0].letter_id, &listed[1].letter_id);
+    let refused = letters.resolve_dead_letter(resolve(waiting)).await;
     run(
         shop,
         read_model,
@@ -144,10 +164,22 @@ async fn view_broken(shop: &TestShop, reached: &mut Reached) {
     )
     .await;
     reached.by("VIEW_BLOCKED", &[("view", "product_popularity")], blocked);
-    run(shop, read_model, "DELETE FROM dead_letters").await;
-    // what the dead letter told is told once more, by the event after it
-    like(shop).await.unwrap();
-    unlike(shop).await;
+    let metadata = [("letter_id", waiting.as_str()), ("behind", dead)];
+    reached.by("DEAD_LETTER_WAITING", &metadata, refused);
+
+    let redrive = RedriveDeadLettersRequest {
+        letter_id: dead.clone(),
+        why: "the table is back".to_owned(),
+        ..Default::default()
+    };
+    let redriven = letters.redrive_dead_letters(redrive).await.unwrap().into_inner();
+    assert_eq!((redriven.applied, redriven.failed), (2, 0), "{redriven:?}");
+    see(shop, &behind).await.unwrap();
+    let refused = letters.resolve_dead_letter(resolve(dead)).await;
+    let metadata = [("letter_id", dead.as_str()), ("state", "REDRIVEN")];
+    reached.by("DEAD_LETTER_SETTLED", &metadata, refused);
+    let none = letters.resolve_dead_letter(resolve("order-0")).await;
+    reached.by("DEAD_LETTER_NOT_FOUND", &[("letter_id", "order-0")], none);
 }
 
 /// A service that hangs is asked again, and then its caller hears of it.

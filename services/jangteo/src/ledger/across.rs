@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kit::database::{Sql, VALUES_MAX, placeholders};
+use kit::dead_letter::UNSETTLED;
 use kit::refusal::Failure;
 use kit::{Value, values};
 use proto::operations::v1::CheckResponse;
@@ -212,7 +213,7 @@ async fn views_hold_all(tables: Tables) -> Result<CheckResponse, Failure> {
     for database in tables.all() {
         let dead: Vec<Id> = all(
             database,
-            "SELECT event_id AS id FROM dead_letters WHERE state IN ('DEAD', 'WAITING')",
+            &format!("SELECT event_id AS id FROM dead_letters WHERE {UNSETTLED}"),
         )
         .await?;
         behind.extend(dead.into_iter().map(|row| row.id));

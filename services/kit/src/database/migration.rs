@@ -27,7 +27,13 @@ macro_rules! migrations {
     };
 }
 
-const KIT: &[Migration] = migrations!("../../migrations/kit", ["m20261124_000001_create_mechanisms"]);
+const KIT: &[Migration] = migrations!(
+    "../../migrations/kit",
+    [
+        "m20261124_000001_create_mechanisms",
+        "m20261129_000002_add_dead_letters_operator"
+    ]
+);
 
 pub(super) async fn migrate(database: &Database, owners: &[Migration]) -> anyhow::Result<()> {
     let table = format!("{}_migrations", database.owner().replace('-', "_"));

@@ -57,9 +57,18 @@ impl SqliteWriter {
     /// Waits for its turn and begins a savepoint.
     ///
     /// The wait is bounded: behind a lock of another process everyone would stand for as long as all before it together.
-    pub(super) async fn lend(&self) -> Result<Loan, DbErr> {
+    pub(super) async fn lend(self: &Arc<Self>) -> Result<Loan, DbErr> {
         let turn = tokio::time::timeout(TURN_MAX, self.open.clone().lock_owned()).await;
-        let mut group = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        let group = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        let writer = Arc::clone(self);
+        // to its end, also when the command gives up: a BEGIN that nobody waits for is undone by sea-orm and by sqlx, and the
+        // second time takes the whole group with it
+        let joined = tokio::spawn(async move { writer.join(group).await });
+        joined.await.map_err(|error| lost(&error.to_string()))?
+    }
+
+    /// Begins a savepoint in the open group, or in a new one.
+    async fn join(&self, mut group: OwnedMutexGuard<Option<Group>>) -> Result<Loan, DbErr> {
         if group
             .as_ref()
             .is_some_and(|group| group.members >= self.commands_per_commit)
@@ -143,7 +152,11 @@ impl Loan {
         if let Some(mut group) = turn
             && outcome.borrow().is_none()
         {
-            commit(&mut group).await;
+            // to its end, also when this command gives up: the others wait for the outcome
+            let committed = tokio::spawn(async move { commit(&mut group).await });
+            committed
+                .await
+                .map_err(|error| Failure::Unknown(lost(&error.to_string())))?;
         }
         let told = outcome.borrow().clone();
         match told {

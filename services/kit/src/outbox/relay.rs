@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use prost::Message;
-use proto::event::v1::Event;
 use sea_orm::FromQueryResult;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +42,17 @@ struct Lease {
 #[derive(FromQueryResult)]
 struct Row {
     sequence: i64,
+    id: String,
+    aggregateid: String,
+    version: i64,
+    r#type: String,
     payload: Vec<u8>,
+}
+
+impl From<Row> for Delivery {
+    fn from(row: Row) -> Self {
+        Self::new(row.id, row.aggregateid, row.version, row.r#type, row.payload)
+    }
 }
 
 impl Relay {
@@ -99,10 +107,7 @@ impl Relay {
             }
             let full = rows.len() == BATCH_EVENTS_MAX;
             let sequences: Vec<i64> = rows.iter().map(|row| row.sequence).collect();
-            let deliveries = rows
-                .into_iter()
-                .map(|row| deliver(row.payload))
-                .collect::<Result<Vec<_>, _>>()?;
+            let deliveries: Vec<Delivery> = rows.into_iter().map(Delivery::from).collect();
             crash_point::before("publish");
             self.bus.publish(&deliveries).await?;
             crash_point::after("publish");
@@ -158,7 +163,8 @@ impl Relay {
             .collect::<Vec<_>>()
             .join(", ");
         let sql = format!(
-            "SELECT sequence, payload FROM outbox WHERE published_at IS NULL AND bucket IN ({held}) ORDER BY sequence LIMIT {BATCH_EVENTS_MAX}"
+            "SELECT sequence, id, aggregateid, version, type, payload FROM outbox
+            WHERE published_at IS NULL AND bucket IN ({held}) ORDER BY sequence LIMIT {BATCH_EVENTS_MAX}"
         );
         Ok(self.database.reader().list(&sql, vec![]).await?)
     }
@@ -198,9 +204,4 @@ impl Relay {
             .await?;
         transaction.commit_quietly().await
     }
-}
-
-fn deliver(payload: Vec<u8>) -> Result<Delivery, Failure> {
-    let event = Event::decode(payload.as_slice()).map_err(|error| Failure::Internal(error.into()))?;
-    Ok(Delivery { event, bytes: payload })
 }

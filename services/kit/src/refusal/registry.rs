@@ -1,5 +1,7 @@
 //! The registry of reasons: one row for each way in which a rule can say no, written where the rule is.
 
+use tonic::Code;
+
 /// What kind of no it is; decides the gRPC code and which standard details go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -27,6 +29,27 @@ pub enum Kind {
     Unimplemented,
     /// `INTERNAL`: our fault, told without its cause.
     Internal,
+}
+
+impl Kind {
+    /// The code that a caller is told.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Self::NotFound => Code::NotFound,
+            Self::InvalidArgument => Code::InvalidArgument,
+            Self::FailedPrecondition => Code::FailedPrecondition,
+            Self::AlreadyExists => Code::AlreadyExists,
+            Self::PermissionDenied => Code::PermissionDenied,
+            Self::Unauthenticated => Code::Unauthenticated,
+            Self::ResourceExhausted => Code::ResourceExhausted,
+            Self::Aborted => Code::Aborted,
+            Self::Unavailable => Code::Unavailable,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::Unimplemented => Code::Unimplemented,
+            Self::Internal => Code::Internal,
+        }
+    }
 }
 
 /// One reason, as the generated table in the docs shows it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
 use super::{Failure, Kind, Refusal};
@@ -121,7 +121,7 @@ fn refused(refusal: &dyn Refusal, locale: Locale) -> Status {
         Locale::Korean => fill(row.korean, &metadata),
     };
     details.set_localized_message(locale.tag(), told);
-    let mut status = Status::with_error_details(code(row.kind), english, details);
+    let mut status = Status::with_error_details(row.kind.code(), english, details);
     if let Some(delay) = refusal.retry_after() {
         push_back(&mut status, delay);
     }
@@ -139,21 +139,4 @@ fn fill(template: &str, metadata: &[(&'static str, String)]) -> String {
     metadata.iter().fold(template.to_owned(), |text, (name, value)| {
         text.replace(&format!("{{{name}}}"), value)
     })
-}
-
-fn code(kind: Kind) -> Code {
-    match kind {
-        Kind::NotFound => Code::NotFound,
-        Kind::InvalidArgument => Code::InvalidArgument,
-        Kind::FailedPrecondition => Code::FailedPrecondition,
-        Kind::AlreadyExists => Code::AlreadyExists,
-        Kind::PermissionDenied => Code::PermissionDenied,
-        Kind::Unauthenticated => Code::Unauthenticated,
-        Kind::ResourceExhausted => Code::ResourceExhausted,
-        Kind::Aborted => Code::Aborted,
-        Kind::Unavailable => Code::Unavailable,
-        Kind::DeadlineExceeded => Code::DeadlineExceeded,
-        Kind::Unimplemented => Code::Unimplemented,
-        Kind::Internal => Code::Internal,
-    }
 }
