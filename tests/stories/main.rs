@@ -14,4 +14,5 @@ mod products;
 mod refusals;
 mod scarcity;
 mod stock;
+mod stuck_checkouts;
 mod views;

@@ -141,4 +141,15 @@ pub(super) const INVARIANTS: &[Invariant] = &[
                  UNION SELECT refund_id AS id FROM refunds_due WHERE NOT done",
         figure: "SELECT CAST(COUNT(*) AS TEXT) || ' checkouts' AS figure FROM checkouts",
     },
+    Invariant {
+        name: "checkouts-say-if-they-rest",
+        description: "a checkout is among those under way until it is at rest, and no longer",
+        owner: |tables| &tables.order,
+        // one that awaits its payment is at rest until its time is up, which only its worker can tell
+        broken: "SELECT order_id AS id FROM checkouts WHERE
+                (under_way_since IS NULL AND (step IN ('TAKE', 'PAY', 'SETTLE') OR (step = 'REST' AND next_at IS NOT NULL)
+                    OR (step = 'AWAIT' AND (direction = 'UNDO' OR next_at IS NULL))))
+                OR (under_way_since IS NOT NULL AND step = 'REST' AND next_at IS NULL)",
+        figure: "SELECT CAST(COUNT(*) AS TEXT) || ' under way' AS figure FROM checkouts WHERE under_way_since IS NOT NULL",
+    },
 ];
