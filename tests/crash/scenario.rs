@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kit::clock::{Clock, to_proto};
 use proto::coupon::v1 as coupon;
 use proto::order::v1 as order;
 use proto::payment::v1 as payment;
@@ -49,11 +50,12 @@ impl Scenario {
         self.be_refused().await;
         self.see_paid(&slow).await;
         let sync = payment::SyncPaymentRequest {
-            order_id: slow,
+            order_id: slow.clone(),
             attempt: 1,
             ..Default::default()
         };
         done!(self.service, "payment.v1.PaymentService" / SyncPayment, sync);
+        self.look_after_payments(&slow).await;
         self.check().await;
     }
 
@@ -135,6 +137,26 @@ impl Scenario {
         };
         done!(self.admin, "order.v1.CheckoutService" / CompensateCheckout, compensate);
         self.see(&placed, OrderState::Cancelled).await;
+    }
+
+    async fn look_after_payments(&self, paid: &str) {
+        let why = || "every night".to_owned();
+        let resolve = payment::ResolvePaymentRequest {
+            order_id: paid.to_owned(),
+            attempt: 1,
+            resolution: payment::Resolution::Ask.into(),
+            why: why(),
+            ..Default::default()
+        };
+        done!(self.admin, "payment.v1.PaymentAdminService" / ResolvePayment, resolve);
+        let reconcile = payment::ReconcileDayRequest {
+            day: Some(to_proto(Clock::default().now())),
+            why: why(),
+            ..Default::default()
+        };
+        let reconciled: payment::ReconcileDayResponse =
+            call!(self.admin, "payment.v1.PaymentAdminService" / ReconcileDay, reconcile).unwrap();
+        assert_eq!(reconciled.discrepancies, []);
     }
 
     /// While its card is being charged, or just before, or just after.

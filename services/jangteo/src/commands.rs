@@ -2,6 +2,7 @@
 
 mod checkouts;
 mod output;
+mod payments;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use kit::clock::Clock;
 use kit::money::Currency;
 use output::Output;
+use payments::Payments;
 use tracing_subscriber::EnvFilter;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -87,6 +89,11 @@ enum Command {
     Checkouts {
         #[command(subcommand)]
         command: Checkouts,
+    },
+    /// See to payments that do not end by themselves, and to the day's books.
+    Payments {
+        #[command(subcommand)]
+        command: Payments,
     },
     /// Look for what could keep the shop from working.
     Doctor,
@@ -218,6 +225,12 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
         Command::Checkouts { command } => {
             let shop = Connected::open(endpoint, &config).await?;
             let done = checkouts::run(command, &shop, output).await;
+            shop.close().await;
+            done
+        }
+        Command::Payments { command } => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let done = payments::run(command, &shop, output).await;
             shop.close().await;
             done
         }
