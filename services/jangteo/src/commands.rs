@@ -46,8 +46,8 @@ struct Arguments {
     /// The payment gateway: calm, seed, hostile (a simulator in this process) or http://…
     #[arg(long, global = true)]
     gateway: Option<String>,
-    /// The running shop to talk to, such as `http://127.0.0.1:50051`; without it the configured address is tried, and a shop
-    /// is started for the command if none answers there.
+    /// The running shop to talk to, such as `http://127.0.0.1:50051` (also `JANGTEO_ENDPOINT`); without it the configured
+    /// address is tried, and a shop is started for the command if none answers there.
     #[arg(long, global = true)]
     endpoint: Option<String>,
     /// How results are printed; json is one object a line.
@@ -159,6 +159,9 @@ impl Arguments {
         if self.database_url.is_some() {
             config.database_url.clone_from(&self.database_url);
         }
+        if self.endpoint.is_some() {
+            config.endpoint.clone_from(&self.endpoint);
+        }
         if let Some(gateway) = &self.gateway {
             config.gateway.clone_from(gateway);
         }
@@ -204,7 +207,7 @@ fn load(arguments: &Arguments) -> anyhow::Result<Config> {
 
 /// Does what was asked.
 async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
-    let (endpoint, output) = (arguments.endpoint.as_deref(), arguments.output());
+    let (endpoint, output) = (config.endpoint.as_deref(), arguments.output());
     let json = output == Output::Json;
     match arguments.command.unwrap_or(Command::All { empty: false }) {
         Command::All { .. } => all(&config).await,

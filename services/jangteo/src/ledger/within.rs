@@ -4,10 +4,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kit::database::Database;
 use kit::refusal::Failure;
-use proto::operations::v1::CheckResponse;
 use sea_orm::FromQueryResult;
 
-use super::{Tables, all, outcome};
+use super::{Outcome, Tables, all, outcome};
 
 /// One invariant.
 pub(super) struct Invariant {
@@ -31,7 +30,7 @@ struct Figure {
 }
 
 impl Invariant {
-    pub(super) fn check(&'static self, tables: Tables) -> BoxFuture<'static, Result<CheckResponse, Failure>> {
+    pub(super) fn check(&'static self, tables: Tables) -> BoxFuture<'static, Result<Outcome, Failure>> {
         async move {
             let database = (self.owner)(&tables);
             let broken: Vec<Id> = all(database, self.broken).await?;
