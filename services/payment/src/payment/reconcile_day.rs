@@ -167,7 +167,7 @@ impl Payments {
         };
         let transaction = self.database.begin_bare(&context).await?;
         let Some(mut payment) = store::lock(&transaction, &payment.order_id, payment.attempt).await? else {
-            return Ok(transaction.rollback().await?);
+            return transaction.rollback().await;
         };
         payment.next_at = Some(context.now);
         for difference in differences.iter().filter(|difference| difference.goes_back()) {
