@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kit::clock::{Clock, to_proto};
 use proto::coupon::v1 as coupon;
 use proto::order::v1 as order;
 use proto::payment::v1 as payment;
@@ -45,16 +46,18 @@ impl Scenario {
         self.cancel_what_is_paid_by_points().await;
         self.pay_with_another_card().await;
         self.give_up().await;
+        self.have_it_compensated().await;
         self.cancel_at_once().await;
         self.be_refused().await;
         self.see_paid(&slow).await;
         let sync = payment::SyncPaymentRequest {
-            order_id: slow,
+            order_id: slow.clone(),
             attempt: 1,
             ..Default::default()
         };
         done!(self.service, "payment.v1.PaymentService" / SyncPayment, sync);
         self.mend_a_dead_letter().await;
+        self.look_after_payments(&slow).await;
         self.check().await;
     }
 
@@ -118,6 +121,46 @@ impl Scenario {
         self.see(&placed, OrderState::Cancelled).await;
     }
 
+    /// An operator steps in.
+    async fn have_it_compensated(&self) {
+        let placed = self.place(by_card("desk", 1, "test-limit")).await.unwrap();
+        self.see_declined(&placed).await;
+        let (order_id, why) = (placed.clone(), "asked for".to_owned());
+        let resume = order::ResumeCheckoutRequest {
+            order_id: order_id.clone(),
+            why: why.clone(),
+            ..Default::default()
+        };
+        done!(self.admin, "order.v1.CheckoutService" / ResumeCheckout, resume);
+        let compensate = order::CompensateCheckoutRequest {
+            order_id,
+            why,
+            ..Default::default()
+        };
+        done!(self.admin, "order.v1.CheckoutService" / CompensateCheckout, compensate);
+        self.see(&placed, OrderState::Cancelled).await;
+    }
+
+    async fn look_after_payments(&self, paid: &str) {
+        let why = || "every night".to_owned();
+        let resolve = payment::ResolvePaymentRequest {
+            order_id: paid.to_owned(),
+            attempt: 1,
+            resolution: payment::Resolution::Ask.into(),
+            why: why(),
+            ..Default::default()
+        };
+        done!(self.admin, "payment.v1.PaymentAdminService" / ResolvePayment, resolve);
+        let reconcile = payment::ReconcileDayRequest {
+            day: Some(to_proto(Clock::default().now())),
+            why: why(),
+            ..Default::default()
+        };
+        let reconciled: payment::ReconcileDayResponse =
+            call!(self.admin, "payment.v1.PaymentAdminService" / ReconcileDay, reconcile).unwrap();
+        assert_eq!(reconciled.discrepancies, []);
+    }
+
     /// While its card is being charged, or just before, or just after.
     async fn cancel_at_once(&self) {
         let placed = self.place(by_card("desk", 1, "test-approve")).await.unwrap();
@@ -139,15 +182,15 @@ impl Scenario {
 
     /// Nothing was done twice, and nothing was lost.
     async fn check(&self) {
-        self.until("eight orders, no more", async || {
+        self.until("nine orders, no more", async || {
             let request = view::ListOrdersRequest {
                 page_size: 100,
                 ..Default::default()
             };
             let orders: view::ListOrdersResponse =
                 call!(self.mina, "readmodel.v1.OrderQueryService" / ListOrders, request).unwrap();
-            assert!(orders.orders.len() <= 8, "{:#?}", orders.orders);
-            orders.orders.len() == 8
+            assert!(orders.orders.len() <= 9, "{:#?}", orders.orders);
+            orders.orders.len() == 9
         })
         .await;
         let left = |product: &str, available: i64, like_count: i64| (product.to_owned(), available, like_count);

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod cards;
+mod operators;
 mod points;
 mod protocol;
 mod refunds;

@@ -15,6 +15,7 @@ use payment::{Pace, Payments, Settings};
 use pg_simulator::{BOOK_FILE, Behaviour, Book, Config, read_book};
 use proto::money::v1::Money;
 use proto::payment::v1::card_service_client::CardServiceClient;
+use proto::payment::v1::payment_admin_service_client::PaymentAdminServiceClient;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::point_service_client::PointServiceClient;
 use proto::payment::v1::{Payment, RequestPaymentRequest};
@@ -174,6 +175,15 @@ impl Service {
 
     pub fn service(&self) -> PaymentServiceClient<Connection> {
         PaymentServiceClient::new(self.connection.clone())
+    }
+
+    pub fn admin(&self) -> PaymentAdminServiceClient<Connection> {
+        PaymentAdminServiceClient::new(self.connection.clone())
+    }
+
+    /// Where the gateway is, while it is.
+    pub fn gateway_url(&self) -> String {
+        format!("http://{}", self.gateway_address)
     }
 
     pub fn points(&self) -> PointServiceClient<Connection> {

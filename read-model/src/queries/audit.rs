@@ -3,7 +3,7 @@
 use kit::bus::Delivery;
 use kit::clock::from_proto;
 use kit::context::Context;
-use kit::page_token::page_size;
+use kit::page_token::{self, page_size};
 use kit::refusal::Failure;
 use proto::event::v1::Event;
 use proto::readmodel::v1::*;
@@ -34,13 +34,14 @@ pub(crate) async fn list_events(
         actor,
         occurred_after,
         occurred_before,
-        behind: state
-            .page_behind(&page, &request.page_token)?
+        behind: page_token::behind(state.database.signer(), &page, &request.page_token)?
             .map_or(i64::MAX, |(position, _)| position),
         limit: size + 1,
     };
     let mut found = journal::search(state.database.reader(), &search).await?;
-    let next_page_token = state.next_page(&page, &mut found, size, |journaled| (journaled.position, String::new()));
+    let next_page_token = page_token::next(state.database.signer(), &page, &mut found, size, |journaled| {
+        (journaled.position, String::new())
+    });
     let events = found.into_iter().map(|journaled| JournaledEvent {
         position: journaled.position,
         event: Some(shown(&journaled.delivery)),

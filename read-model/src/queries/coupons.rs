@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kit::clock::{from_microseconds, to_proto};
 use kit::context::Context;
-use kit::page_token::page_size;
+use kit::page_token::{self, page_size};
 use kit::refusal::Failure;
 use proto::readmodel::v1::*;
 
@@ -29,13 +29,15 @@ pub(crate) async fn list_coupons(
         CouponState::Expired => Which::Expired,
     };
     let page = format!("ListCoupons|{user_id}|{which:?}");
-    let behind = state.page_behind(&page, &request.page_token)?;
+    let behind = page_token::behind(state.database.signer(), &page, &request.page_token)?;
     let behind = behind.as_ref().map(|(key, id)| (*key, id.as_str()));
     let size = page_size(request.page_size);
     let (reader, generation) = (state.database.reader(), state.generation());
     let now = context.now.as_microsecond();
     let mut rows = coupons::list(reader, generation, user_id, (which, now), behind, size + 1).await?;
-    let next_page_token = state.next_page(&page, &mut rows, size, |row| (row.issued_at, row.coupon_id.clone()));
+    let next_page_token = page_token::next(state.database.signer(), &page, &mut rows, size, |row| {
+        (row.issued_at, row.coupon_id.clone())
+    });
     let ids: std::collections::BTreeSet<&str> = rows.iter().map(|row| row.campaign_id.as_str()).collect();
     let known = campaigns::find(reader, generation, &ids.into_iter().collect::<Vec<_>>()).await?;
     let known = known.iter().map(|row| Ok((row.campaign_id.clone(), row.entry()?)));
@@ -102,11 +104,13 @@ pub(crate) async fn list_campaigns(
     };
     let of = brand_id.as_deref().map(|brand_id| (product_id, brand_id));
     let page = format!("ListCampaigns|{product_id}|{}", request.open_only);
-    let behind = state.page_behind(&page, &request.page_token)?;
+    let behind = page_token::behind(state.database.signer(), &page, &request.page_token)?;
     let behind = behind.as_ref().map(|(key, id)| (*key, id.as_str()));
     let size = page_size(request.page_size);
     let mut rows = campaigns::list(reader, generation, of, request.open_only, behind, size + 1).await?;
-    let next_page_token = state.next_page(&page, &mut rows, size, |row| (row.issue_from, row.campaign_id.clone()));
+    let next_page_token = page_token::next(state.database.signer(), &page, &mut rows, size, |row| {
+        (row.issue_from, row.campaign_id.clone())
+    });
     let campaigns = rows.iter().map(campaigns::Row::entry).collect::<Result<Vec<_>, _>>()?;
     Ok(ListCampaignsResponse {
         campaigns,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use kit::clock::from_proto;
 use kit::context::Context;
-use kit::page_token::page_size;
+use kit::page_token::{self, page_size};
 use kit::refusal::{Failure, Locale, status};
 use kit::revision::Revision;
 use proto::readmodel::v1::*;
@@ -45,7 +45,7 @@ pub(crate) async fn list_orders(
     let at = |time: &Option<prost_types::Timestamp>| time.as_ref().map(|time| from_proto(time).as_microsecond());
     let (after, before) = (at(&request.placed_after), at(&request.placed_before));
     let page = format!("ListOrders|{user_id}|{:?}|{after:?}|{before:?}", request.states);
-    let behind = state.page_behind(&page, &request.page_token)?;
+    let behind = page_token::behind(state.database.signer(), &page, &request.page_token)?;
     let size = page_size(request.page_size);
     let filter = Filter {
         user_id,
@@ -58,7 +58,7 @@ pub(crate) async fn list_orders(
     let rows = orders::list(state.database.reader(), state.generation(), filter).await?;
     let rows = rows.iter().map(|row| Ok((row.placed_at, row.detail()?)));
     let mut rows = rows.collect::<Result<Vec<_>, Failure>>()?;
-    let next_page_token = state.next_page(&page, &mut rows, size, |(placed_at, order)| {
+    let next_page_token = page_token::next(state.database.signer(), &page, &mut rows, size, |(placed_at, order)| {
         (*placed_at, order.order_id.clone())
     });
     Ok(ListOrdersResponse {

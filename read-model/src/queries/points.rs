@@ -1,7 +1,7 @@
 //! A user's points.
 
 use kit::context::Context;
-use kit::page_token::page_size;
+use kit::page_token::{self, page_size};
 use kit::refusal::Failure;
 use proto::readmodel::v1::*;
 
@@ -35,12 +35,12 @@ pub(crate) async fn list_point_entries(
     state.await_revision(&context, &request.revision, &[VIEW]).await?;
     let user_id = context.user()?;
     let page = format!("ListPointEntries|{user_id}");
-    let behind = state
-        .page_behind(&page, &request.page_token)?
-        .map(|(version, _)| version);
+    let behind = page_token::behind(state.database.signer(), &page, &request.page_token)?.map(|(version, _)| version);
     let size = page_size(request.page_size);
     let mut rows = point_entries::list(state.database.reader(), state.generation(), user_id, behind, size + 1).await?;
-    let next_page_token = state.next_page(&page, &mut rows, size, |row| (row.version, String::new()));
+    let next_page_token = page_token::next(state.database.signer(), &page, &mut rows, size, |row| {
+        (row.version, String::new())
+    });
     let entries = rows
         .iter()
         .map(point_entries::Row::entry)

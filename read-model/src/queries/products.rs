@@ -6,7 +6,7 @@ use kit::Value;
 use kit::clock::{from_microseconds, to_proto};
 use kit::context::Context;
 use kit::database::Sql;
-use kit::page_token::page_size;
+use kit::page_token::{self, page_size};
 use kit::refusal::Failure;
 use proto::event::v1::ProductStatus as Told;
 use proto::readmodel::v1::*;
@@ -34,7 +34,7 @@ pub(crate) async fn list_products(
         .await_revision(&context, &request.revision, &[LISTING, POPULARITY, BRANDS])
         .await?;
     let page = format!("ListProducts|{}|{}|{sort:?}", request.brand_id, request.in_stock_only);
-    let behind = state.page_behind(&page, &request.page_token)?;
+    let behind = page_token::behind(state.database.signer(), &page, &request.page_token)?;
     let behind = behind.as_ref().map(|(key, id)| (*key, id.as_str()));
     let size = page_size(request.page_size);
     let question = Question {
@@ -48,7 +48,9 @@ pub(crate) async fn list_products(
     let (sql, values) = page_sql(sort, question, behind);
     let (rows, next_page_token) = if sort == ProductSort::LikesDesc {
         let mut rows: Vec<Row> = reader.list(&sql, values).await?;
-        let next = state.next_page(&page, &mut rows, size, |row| (row.like_count, row.product_id.clone()));
+        let next = page_token::next(state.database.signer(), &page, &mut rows, size, |row| {
+            (row.like_count, row.product_id.clone())
+        });
         (
             rows.into_iter().map(|row| (row.like_count, listed(row))).collect(),
             next,
@@ -62,7 +64,9 @@ pub(crate) async fn list_products(
                 row.price
             }
         };
-        let next = state.next_page(&page, &mut rows, size, |row| (key(row), row.product_id.clone()));
+        let next = page_token::next(state.database.signer(), &page, &mut rows, size, |row| {
+            (key(row), row.product_id.clone())
+        });
         (state.with_likes(rows).await?, next)
     };
     let total_size = product_listing::total(reader, question).await?;
@@ -150,12 +154,14 @@ pub(crate) async fn list_liked_products(
         .await?;
     let user_id = context.user()?;
     let page = format!("ListLikedProducts|{user_id}");
-    let behind = state.page_behind(&page, &request.page_token)?;
+    let behind = page_token::behind(state.database.signer(), &page, &request.page_token)?;
     let behind = behind.as_ref().map(|(key, id)| (*key, id.as_str()));
     let size = page_size(request.page_size);
     let reader = state.database.reader();
     let mut likes = product_popularity::liked_by(reader, state.generation(), user_id, behind, size + 1).await?;
-    let next_page_token = state.next_page(&page, &mut likes, size, |like| (like.liked_at, like.product_id.clone()));
+    let next_page_token = page_token::next(state.database.signer(), &page, &mut likes, size, |like| {
+        (like.liked_at, like.product_id.clone())
+    });
     let ids: Vec<&str> = likes.iter().map(|like| like.product_id.as_str()).collect();
     let rows = product_popularity::rows(reader, state.generation(), &ids).await?;
     let shown = rows
@@ -185,7 +191,7 @@ pub(crate) async fn list_brands(
         .await_revision(&context, &request.revision, &[LISTING, BRANDS])
         .await?;
     let signer = state.database.signer();
-    let behind = kit::page_token::open(signer, "ListBrands", &request.page_token)?;
+    let behind = page_token::open(signer, "ListBrands", &request.page_token)?;
     let behind = behind.as_deref().and_then(|key| key.split_once('\n'));
     let size = page_size(request.page_size);
     let mut rows = brands::list(state.database.reader(), state.generation(), behind, size + 1).await?;
@@ -196,7 +202,7 @@ pub(crate) async fn list_brands(
             .last()
             .map(|row| format!("{}\n{}", row.name, row.brand_id))
             .unwrap_or_default();
-        next_page_token = kit::page_token::seal(signer, "ListBrands", &key);
+        next_page_token = page_token::seal(signer, "ListBrands", &key);
     }
     let mut brands = Vec::with_capacity(rows.len());
     for row in rows {

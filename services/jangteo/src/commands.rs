@@ -1,8 +1,9 @@
 //! The command line: reads what is wanted, does it, and says how it went by exit code.
-//!
-//! 0: done. 1: it failed, or a check found something. 2: the command line is wrong.
 
+mod checkouts;
 mod dead_letters;
+mod output;
+mod payments;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,14 +16,24 @@ use crate::load::{Pace, place, replay};
 use crate::shop::Shop;
 use crate::{doctor, import, ledger, sample};
 use anyhow::Context;
+use checkouts::Checkouts;
 use clap::{Args, Parser, Subcommand};
 use kit::clock::Clock;
 use kit::money::Currency;
+use output::Output;
+use payments::Payments;
 use tracing_subscriber::EnvFilter;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  it failed, or a check found something
+  2  the command line is wrong
+  3  the shop said no; the reason is on standard error
+  4  the shop, or what it needs for this, does not answer: try again";
 
 /// The transactional core of a shop.
 #[derive(Debug, Parser)]
-#[command(name = "jangteo", version, about)]
+#[command(name = "jangteo", version, about, after_help = EXIT_CODES)]
 struct Arguments {
     /// The configuration file [default: jangteo.toml, if it is there].
     #[arg(long, global = true)]
@@ -36,12 +47,15 @@ struct Arguments {
     /// The payment gateway: calm, seed, hostile (a simulator in this process) or http://…
     #[arg(long, global = true)]
     gateway: Option<String>,
-    /// The running shop to talk to, such as `http://127.0.0.1:50051`; without it the configured address is tried, and a shop
-    /// is started for the command if none answers there.
+    /// The running shop to talk to, such as `http://127.0.0.1:50051` (also `JANGTEO_ENDPOINT`); without it the configured
+    /// address is tried, and a shop is started for the command if none answers there.
     #[arg(long, global = true)]
     endpoint: Option<String>,
-    /// Print results as JSON.
-    #[arg(long, global = true)]
+    /// How results are printed; json is one object a line.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: Output,
+    /// As `--output json`.
+    #[arg(long, global = true, hide = true)]
     json: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -76,6 +90,16 @@ enum Command {
     DeadLetters {
         #[command(subcommand)]
         command: dead_letters::Command,
+    },
+    /// See to checkouts that do not come to rest by themselves.
+    Checkouts {
+        #[command(subcommand)]
+        command: Checkouts,
+    },
+    /// See to payments that do not end by themselves, and to the day's books.
+    Payments {
+        #[command(subcommand)]
+        command: Payments,
     },
     /// Look for what could keep the shop from working.
     Doctor,
@@ -129,6 +153,10 @@ enum ConfigCommand {
 }
 
 impl Arguments {
+    fn output(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
+
     /// What is given here goes before file and environment.
     fn overrule(&self, config: &mut Config) {
         if let Some(folder) = &self.data_folder {
@@ -136,6 +164,9 @@ impl Arguments {
         }
         if self.database_url.is_some() {
             config.database_url.clone_from(&self.database_url);
+        }
+        if self.endpoint.is_some() {
+            config.endpoint.clone_from(&self.endpoint);
         }
         if let Some(gateway) = &self.gateway {
             config.gateway.clone_from(gateway);
@@ -157,8 +188,9 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("jangteo: {error:#}");
-            ExitCode::FAILURE
+            let (words, code) = output::explained(&error);
+            eprintln!("jangteo: {words}");
+            code
         }
     }
 }
@@ -181,7 +213,8 @@ fn load(arguments: &Arguments) -> anyhow::Result<Config> {
 
 /// Does what was asked.
 async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
-    let endpoint = arguments.endpoint.as_deref();
+    let (endpoint, output) = (config.endpoint.as_deref(), arguments.output());
+    let json = output == Output::Json;
     match arguments.command.unwrap_or(Command::All { empty: false }) {
         Command::All { .. } => all(&config).await,
         Command::Migrate => {
@@ -189,18 +222,30 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import { folder, keep_dates } => import(&folder, keep_dates, endpoint, &config).await,
-        Command::Load(load) => load_shop(load, endpoint, &config, arguments.json).await,
+        Command::Load(load) => load_shop(load, endpoint, &config, json).await,
         Command::Ledger {
             command: LedgerCommand::Check { wait_seconds },
         } => {
             let shop = Connected::open(endpoint, &config).await?;
-            let holds = ledger::print_check(&shop, wait_seconds, arguments.json).await;
+            let holds = ledger::print_check(&shop, wait_seconds, json).await;
             shop.close().await;
             Ok(if holds? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::DeadLetters { command } => {
             let shop = Connected::open(endpoint, &config).await?;
-            let done = dead_letters::run(command, &shop, arguments.json).await;
+            let done = dead_letters::run(command, &shop, output == Output::Json).await;
+            shop.close().await;
+            done
+        }
+        Command::Checkouts { command } => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let done = checkouts::run(command, &shop, output).await;
+            shop.close().await;
+            done
+        }
+        Command::Payments { command } => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let done = payments::run(command, &shop, output).await;
             shop.close().await;
             done
         }

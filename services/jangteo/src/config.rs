@@ -45,6 +45,11 @@ pub struct Config {
     pub gateway_look_every_seconds: u32,
     /// Seconds after which the gateway's not knowing of a payment is proof that it will never charge it.
     pub gateway_proven_after_seconds: u32,
+    /// Seconds between two checks of the ledger that the shop makes by itself; 0: it makes none.
+    pub ledger_check_seconds: u32,
+    /// The running shop that commands talk to, such as `http://127.0.0.1:50051`; absent: the one on `listen`, started for the
+    /// command if none answers there.
+    pub endpoint: Option<String>,
     /// Whether an empty shop is left empty instead of being stocked with the sample.
     pub empty: bool,
     /// What is logged, in the form of `tracing_subscriber::EnvFilter`.
@@ -80,6 +85,8 @@ impl Default for Config {
             gateway_first_look_seconds: 10,
             gateway_look_every_seconds: 15,
             gateway_proven_after_seconds: 30,
+            ledger_check_seconds: 60,
+            endpoint: None,
             empty: false,
             log: "info,sqlx=warn".to_owned(),
             log_format: LogFormat::Pretty,
@@ -163,6 +170,8 @@ const KEYS: &[&str] = &[
     "gateway_first_look_seconds",
     "gateway_look_every_seconds",
     "gateway_proven_after_seconds",
+    "ledger_check_seconds",
+    "endpoint",
     "empty",
     "log",
     "log_format",

@@ -3,11 +3,14 @@
 //! It is the one place that reads tables of several owners, and it only reads.
 
 mod across;
+mod watch;
 mod within;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use kit::database::{Database, Sql};
@@ -17,16 +20,23 @@ use proto::operations::v1::ledger_service_client::LedgerServiceClient;
 use proto::operations::v1::ledger_service_server::{LedgerService, LedgerServiceServer};
 use proto::operations::v1::{CheckRequest, CheckResponse};
 use sea_orm::FromQueryResult;
+use tokio::sync::watch as latest;
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 
 use crate::client::Connected;
+
+pub use watch::{Alarm, Round};
 
 /// How long a shop may take to come to rest after the last fault.
 pub const AT_REST_SECONDS_MAX: u64 = 60;
 /// Violations that are named.
 const SAMPLES_MAX: usize = 10;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Ends the name of an event that is not in the journal and has not left its outbox.
+const NOT_PUBLISHED: &str = " (not published yet)";
+
+type Check = BoxFuture<'static, Result<Outcome, Failure>>;
 
 /// The databases of all owners.
 #[derive(Clone, Debug)]
@@ -68,13 +78,33 @@ impl Tables {
 pub struct Ledger {
     tables: Tables,
     book: Option<PathBuf>,
+    last: latest::Sender<Option<Arc<Round>>>,
 }
 
 impl Ledger {
     /// A ledger over these tables and, where the simulator is ours, its book.
     #[must_use]
     pub fn new(tables: Tables, book: Option<PathBuf>) -> Self {
-        Self { tables, book }
+        Self {
+            tables,
+            book,
+            last: latest::Sender::new(None),
+        }
+    }
+
+    /// What the last round of the check that runs by itself came to, and each that follows.
+    #[must_use]
+    pub fn rounds(&self) -> latest::Receiver<Option<Arc<Round>>> {
+        self.last.subscribe()
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let within = within::INVARIANTS
+            .iter()
+            .map(|invariant| invariant.check(self.tables.clone()));
+        within
+            .chain(across::checks(&self.tables, self.book.as_deref()))
+            .collect()
     }
 
     /// Adds the service.
@@ -91,12 +121,8 @@ impl LedgerService for Ledger {
         let context = kit::edge::context(&request)?;
         let locale = kit::edge::locale(request.metadata());
         tracing::debug!(actor = context.caller.actor(), "ledger check");
-        let within = within::INVARIANTS
-            .iter()
-            .map(|invariant| invariant.check(self.tables.clone()));
-        let across = across::checks(&self.tables, self.book.as_deref());
-        let checks = within.chain(across).collect::<Vec<_>>();
-        let answers = futures::stream::iter(checks).then(|check| check);
+        let answers = futures::stream::iter(self.checks()).then(|check| check);
+        let answers = answers.map_ok(CheckResponse::from);
         Ok(Response::new(
             answers.map_err(move |failure: Failure| status(failure, locale)).boxed(),
         ))
@@ -104,14 +130,33 @@ impl LedgerService for Ledger {
 }
 
 /// What one invariant came to.
-pub(crate) fn outcome(name: &str, description: &str, figure: String, violations: Vec<String>) -> CheckResponse {
-    CheckResponse {
+pub(crate) struct Outcome {
+    name: String,
+    description: String,
+    figure: String,
+    /// Ids of all for which it does not hold.
+    violations: Vec<String>,
+}
+
+pub(crate) fn outcome(name: &str, description: &str, figure: String, violations: Vec<String>) -> Outcome {
+    Outcome {
         name: name.to_owned(),
         description: description.to_owned(),
-        holds: violations.is_empty(),
         figure,
-        violations: i64::try_from(violations.len()).unwrap_or(i64::MAX),
-        samples: violations.into_iter().take(SAMPLES_MAX).collect(),
+        violations,
+    }
+}
+
+impl From<Outcome> for CheckResponse {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            name: outcome.name,
+            description: outcome.description,
+            holds: outcome.violations.is_empty(),
+            figure: outcome.figure,
+            violations: i64::try_from(outcome.violations.len()).unwrap_or(i64::MAX),
+            samples: outcome.violations.into_iter().take(SAMPLES_MAX).collect(),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Shop {
     /// The base URL of the payment gateway.
     pub gateway: String,
     tables: Tables,
+    ledger: Ledger,
     stop: CancellationToken,
     tasks: TaskTracker,
     _folder: DataFolder,
@@ -93,9 +94,10 @@ impl Shop {
         orders.routes(&mut inner);
         read_model.routes(&mut inner);
         let book = gateway::is_ours(config).then(|| folder.book());
-        Ledger::new(tables.clone(), book).routes(&mut inner);
         let addressees: Vec<_> = orders.addressees().into_iter().chain(read_model.addressees()).collect();
         DeadLetters::new(addressees.clone()).routes(&mut inner);
+        let ledger = Ledger::new(tables.clone(), book);
+        ledger.routes(&mut inner);
 
         let consumers: Vec<Arc<dyn Consumer>> = orders.consumers().into_iter().chain(read_model.consumers()).collect();
         let bus = Bus::in_process(consumers);
@@ -109,6 +111,10 @@ impl Shop {
         tasks.spawn(payments.clone().run(stop.child_token()));
         tasks.spawn(orders.run(stop.child_token()));
         tasks.spawn(read_model.run(stop.child_token()));
+        if config.ledger_check_seconds > 0 {
+            let every = Duration::from_secs(config.ledger_check_seconds.into());
+            tasks.spawn(ledger.clone().watch(every, stop.child_token()));
+        }
         tasks.spawn(serve_callbacks(callbacks, payments.callbacks(), stop.child_token()));
 
         let stack = server::Settings {
@@ -131,6 +137,7 @@ impl Shop {
             callbacks: callbacks_address,
             gateway,
             tables,
+            ledger,
             stop,
             tasks,
             _folder: folder,
@@ -141,6 +148,12 @@ impl Shop {
     #[must_use]
     pub fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// The ledger, which checks itself.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Opens every owner's tables, brings them up to date, and closes them.

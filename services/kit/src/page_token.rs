@@ -55,3 +55,35 @@ pub fn open(signer: &Signer, question: &str, token: &str) -> Result<Option<Strin
         _ => Err(PageRefusal::TokenInvalid {}),
     }
 }
+
+/// The (key, id) behind which a page of `question` begins; `None` for the first page.
+///
+/// # Errors
+/// As [`open`].
+pub fn behind(signer: &Signer, question: &str, token: &str) -> Result<Option<(i64, String)>, PageRefusal> {
+    let Some(last) = open(signer, question, token)? else {
+        return Ok(None);
+    };
+    let parts = last
+        .split_once('|')
+        .and_then(|(key, id)| Some((key.parse().ok()?, id.to_owned())));
+    Ok(Some(parts.ok_or(PageRefusal::TokenInvalid {})?))
+}
+
+/// Cuts the row that only shows that there is more, and makes the token of the next page from the last one left.
+#[must_use]
+pub fn next<T>(
+    signer: &Signer,
+    question: &str,
+    rows: &mut Vec<T>,
+    size: u32,
+    key: impl FnOnce(&T) -> (i64, String),
+) -> String {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if rows.len() <= size {
+        return String::new();
+    }
+    rows.truncate(size);
+    let last = rows.last().map(key);
+    last.map_or_else(String::new, |(key, id)| seal(signer, question, &format!("{key}|{id}")))
+}

@@ -15,9 +15,13 @@
 //! What keeps two workers apart: the direction turns at most once, and every save asks for the lease token it was begun
 //! under. Whoever decides something from outside (the payment, PayOrder, CancelOrder) takes a new token with it.
 
+pub(crate) mod compensate_checkout;
 pub(crate) mod leases;
+pub(crate) mod list_stuck_checkouts;
+pub(crate) mod overview;
 mod progress;
 pub(crate) mod refunds;
+pub(crate) mod resume_checkout;
 pub(crate) mod services;
 mod worker;
 
@@ -34,7 +38,7 @@ use crate::order::store as orders;
 use crate::order::{Bill, Change, Order, OrderRefusal, message};
 use leases::Lease;
 use refunds::Refund;
-use services::refuses;
+use services::{described, refuses};
 
 pub(crate) use progress::{Checkout, Direction, Held, Step};
 
@@ -353,12 +357,13 @@ impl Orders {
             ..
         } = &held.checkout;
         tracing::warn!(order_id, ?direction, ?step, tries, %failure, "checkout goes on later");
-        if let Err(failure) = leases::postpone(&self.database, &self.now(&held.context), &held.checkout).await {
+        let (context, error) = (self.now(&held.context), described(failure));
+        if let Err(failure) = leases::postpone(&self.database, &context, &held.checkout, &error).await {
             tracing::warn!(order_id, %failure, "its lease runs out by itself");
         }
     }
 
-    /// The caller's order with its checkout, held still until the transaction ends.
+    /// The order with its checkout, held still until the transaction ends.
     pub(crate) async fn lock(
         &self,
         transaction: &WriteTransaction,
@@ -366,11 +371,25 @@ impl Orders {
     ) -> Result<(Order, Checkout), Failure> {
         let checkout = leases::lock(transaction, order_id).await?;
         let order = orders::find(&**transaction, order_id).await?;
-        let user = transaction.context().user()?;
-        let own = order.zip(checkout).filter(|(order, _)| order.user_id == user);
-        Ok(own.ok_or_else(|| OrderRefusal::NotFound {
+        Ok(order.zip(checkout).ok_or_else(|| OrderRefusal::NotFound {
             order_id: order_id.to_owned(),
         })?)
+    }
+
+    /// As [`Orders::lock`], where the order is the caller's.
+    pub(crate) async fn lock_own(
+        &self,
+        transaction: &WriteTransaction,
+        order_id: &str,
+    ) -> Result<(Order, Checkout), Failure> {
+        let (order, checkout) = self.lock(transaction, order_id).await?;
+        if order.user_id == transaction.context().user()? {
+            return Ok((order, checkout));
+        }
+        Err(OrderRefusal::NotFound {
+            order_id: order.order_id,
+        }
+        .into())
     }
 
     async fn save(&self, held: &Held, from: Direction, lease: Lease) -> Result<bool, Failure> {

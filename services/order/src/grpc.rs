@@ -1,14 +1,15 @@
-//! The RPCs of orders: request, command, response.
+//! The RPCs of orders and checkouts: request, command, response.
 
 use kit::edge::{command, query};
+use proto::order::v1::checkout_service_server::CheckoutService;
 use proto::order::v1::order_service_server::OrderService;
-use proto::order::v1::{
-    CancelOrderRequest, CancelOrderResponse, PayOrderRequest, PayOrderResponse, PlaceOrderRequest, PlaceOrderResponse,
-    PreviewOrderRequest, PreviewOrderResponse,
-};
+use proto::order::v1::*;
 use tonic::{Request, Response, Status};
 
 use crate::Orders;
+use crate::checkout::compensate_checkout::compensate_checkout;
+use crate::checkout::list_stuck_checkouts::list_stuck_checkouts;
+use crate::checkout::resume_checkout::resume_checkout;
 use crate::order::cancel_order::cancel_order;
 use crate::order::pay_order::pay_order;
 use crate::order::place_order::place_order;
@@ -36,5 +37,29 @@ impl OrderService for Orders {
         request: Request<CancelOrderRequest>,
     ) -> Result<Response<CancelOrderResponse>, Status> {
         command(request, self.clone(), cancel_order).await
+    }
+}
+
+#[tonic::async_trait]
+impl CheckoutService for Orders {
+    async fn list_stuck_checkouts(
+        &self,
+        request: Request<ListStuckCheckoutsRequest>,
+    ) -> Result<Response<ListStuckCheckoutsResponse>, Status> {
+        query(request, self.clone(), list_stuck_checkouts).await
+    }
+
+    async fn resume_checkout(
+        &self,
+        request: Request<ResumeCheckoutRequest>,
+    ) -> Result<Response<ResumeCheckoutResponse>, Status> {
+        command(request, self.clone(), resume_checkout).await
+    }
+
+    async fn compensate_checkout(
+        &self,
+        request: Request<CompensateCheckoutRequest>,
+    ) -> Result<Response<CompensateCheckoutResponse>, Status> {
+        command(request, self.clone(), compensate_checkout).await
     }
 }

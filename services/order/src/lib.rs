@@ -16,6 +16,7 @@ use kit::inbox::Inbox;
 use kit::money::Currency;
 use kit::refusal::Reason;
 use kit::server::REQUEST_BYTES_MAX;
+use proto::order::v1::checkout_service_server::CheckoutServiceServer;
 use proto::order::v1::order_service_server::OrderServiceServer;
 use tokio::sync::Notify;
 use tonic::service::RoutesBuilder;
@@ -23,11 +24,18 @@ use tonic::service::RoutesBuilder;
 use checkout::services::Services;
 
 pub use checkout::CheckoutRefusal;
+pub use checkout::overview::{Stuck, page_sql as stuck_checkouts_sql};
 pub use order::OrderRefusal;
 pub use reactions::{CONSUMER, FACTS};
 
 /// The tables of this service.
-pub const MIGRATIONS: &[Migration] = kit::migrations!("../../migrations/order", ["m20261124_000001_create_orders"]);
+pub const MIGRATIONS: &[Migration] = kit::migrations!(
+    "../../migrations/order",
+    [
+        "m20261124_000001_create_orders",
+        "m20261129_000002_add_checkouts_under_way_since"
+    ]
+);
 
 /// The reasons of this service.
 pub const REASONS: &[&[Reason]] = &[OrderRefusal::REASONS, CheckoutRefusal::REASONS];
@@ -71,9 +79,11 @@ impl Orders {
         }
     }
 
-    /// Adds the RPCs to a server.
+    /// Adds `OrderService` and `CheckoutService`.
     pub fn routes(&self, routes: &mut RoutesBuilder) {
-        routes.add_service(OrderServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
+        routes
+            .add_service(OrderServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(CheckoutServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
     }
 
     /// Who is to hear of events.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use kit::edge;
 use proto::payment::v1::card_service_server::CardService;
+use proto::payment::v1::payment_admin_service_server::PaymentAdminService;
 use proto::payment::v1::payment_service_server::PaymentService;
 use proto::payment::v1::point_service_server::PointService;
 use proto::payment::v1::*;
@@ -11,8 +12,12 @@ use tonic::{Request, Response, Status};
 use crate::Payments;
 use crate::card::tokenize_card::tokenize_card;
 use crate::payment::close_attempt::close_attempt;
+use crate::payment::get_payment::get_payment;
+use crate::payment::list_payments::list_payments;
+use crate::payment::reconcile_day::reconcile_day;
 use crate::payment::refund_payment::refund_payment;
 use crate::payment::request_payment::request_payment;
+use crate::payment::resolve_payment::resolve_payment;
 use crate::payment::sync_payment::sync_payment;
 use crate::point::charge_points::charge_points;
 use crate::point::hold_points::hold_points;
@@ -101,5 +106,33 @@ impl PaymentService for Payments {
         request: Request<SyncPaymentRequest>,
     ) -> Result<Response<SyncPaymentResponse>, Status> {
         edge::command(request, self.clone(), sync_payment).await
+    }
+}
+
+#[async_trait]
+impl PaymentAdminService for Payments {
+    async fn list_payments(
+        &self,
+        request: Request<ListPaymentsRequest>,
+    ) -> Result<Response<ListPaymentsResponse>, Status> {
+        edge::query(request, self.clone(), list_payments).await
+    }
+
+    async fn get_payment(&self, request: Request<GetPaymentRequest>) -> Result<Response<GetPaymentResponse>, Status> {
+        edge::query(request, self.clone(), get_payment).await
+    }
+
+    async fn resolve_payment(
+        &self,
+        request: Request<ResolvePaymentRequest>,
+    ) -> Result<Response<ResolvePaymentResponse>, Status> {
+        edge::command(request, self.clone(), resolve_payment).await
+    }
+
+    async fn reconcile_day(
+        &self,
+        request: Request<ReconcileDayRequest>,
+    ) -> Result<Response<ReconcileDayResponse>, Status> {
+        edge::command(request, self.clone(), reconcile_day).await
     }
 }

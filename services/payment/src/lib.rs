@@ -18,6 +18,7 @@ use kit::money::Currency;
 use kit::refusal::Reason;
 use kit::server::REQUEST_BYTES_MAX;
 use proto::payment::v1::card_service_server::CardServiceServer;
+use proto::payment::v1::payment_admin_service_server::PaymentAdminServiceServer;
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use proto::payment::v1::point_service_server::PointServiceServer;
 use tokio::sync::Notify;
@@ -28,11 +29,16 @@ use card::{CardNumber, Vault};
 use card_gateway::{HttpGateway, Line};
 
 pub use payment::Pace;
+pub use payment::records::{Which, page_sql as payments_sql};
 
 /// The schema of this owner.
 pub const MIGRATIONS: &[Migration] = kit::migrations!(
     "../../migrations/payment",
-    ["m20261124_000001_create_points", "m20261124_000002_create_payments"]
+    [
+        "m20261124_000001_create_points",
+        "m20261124_000002_create_payments",
+        "m20261129_000003_add_payments_for_operators"
+    ]
 );
 
 /// Every reason with which this service refuses.
@@ -136,12 +142,13 @@ impl Payments {
         })
     }
 
-    /// Adds `PointService`, `CardService` and `PaymentService`.
+    /// Adds `PointService`, `CardService`, `PaymentService` and `PaymentAdminService`.
     pub fn routes(&self, routes: &mut RoutesBuilder) {
         routes
             .add_service(PointServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(CardServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
-            .add_service(PaymentServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
+            .add_service(PaymentServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(PaymentAdminServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
     }
 
     /// Drives payments until told to stop, then waits a few seconds for open calls.

@@ -3,8 +3,14 @@
 pub(crate) mod close_attempt;
 mod drive_payment;
 mod gateway_rules;
+pub(crate) mod get_payment;
+pub(crate) mod list_payments;
+pub(crate) mod reconcile_day;
+mod reconciliation;
+pub(crate) mod records;
 pub(crate) mod refund_payment;
 pub(crate) mod request_payment;
+pub(crate) mod resolve_payment;
 mod return_money;
 pub(crate) mod store;
 pub(crate) mod sync_payment;
@@ -54,6 +60,10 @@ refusals! {
         RefundDiffers { refund_id: String } => AlreadyExists "REFUND_DIFFERS",
             en "refund {refund_id} is of another amount",
             ko "환불 {refund_id} 의 금액이 다릅니다",
+        /// What it took pays an order; it goes back with all that the order took, or not at all.
+        PaysOrder { order_id: String, attempt: i32 } => FailedPrecondition "PAYMENT_PAYS_ORDER",
+            en "attempt {attempt} pays order {order_id}, compensate its checkout instead",
+            ko "결제 시도 {attempt} 은(는) 주문 {order_id} 의 결제입니다. 주문을 취소해 주세요",
         /// The gateway does not answer.
         GatewayUnavailable {} => Unavailable "GATEWAY_UNAVAILABLE",
             en "the payment gateway does not answer",
@@ -294,6 +304,16 @@ impl Payment {
         self.state = State::Refunding;
         self.next_at = Some(now);
         Ok(true)
+    }
+
+    /// Whether what it took is to go back, or has: what pays an order goes back with the order.
+    pub(crate) fn owes_its_capture(&self) -> Result<(), PaymentRefusal> {
+        let (order_id, attempt) = (self.order_id.clone(), self.attempt);
+        match self.state {
+            State::Conflicted | State::Refunding | State::Refunded => Ok(()),
+            State::Captured | State::PartiallyRefunded => Err(PaymentRefusal::PaysOrder { order_id, attempt }),
+            _ => Err(PaymentRefusal::NotCaptured { order_id, attempt }),
+        }
     }
 
     /// The money of a refund is back.

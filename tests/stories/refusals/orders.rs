@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use proto::order::v1::{CancelOrderRequest, Order, PayOrderRequest, PlaceOrderRequest};
-use proto::payment::v1::{CloseAttemptRequest, RefundPaymentRequest, RequestPaymentRequest, SyncPaymentRequest};
+use proto::payment::v1::payment_admin_service_client::PaymentAdminServiceClient;
+use proto::payment::v1::{
+    CloseAttemptRequest, RefundPaymentRequest, RequestPaymentRequest, Resolution, ResolvePaymentRequest,
+    SyncPaymentRequest,
+};
 use proto::readmodel::v1::{GetOrderRequest, OrderState};
 use support::client::{card_order, point_order};
 use support::shop::money;
@@ -69,7 +73,7 @@ pub async fn refuses(shop: &TestShop, reached: &mut Reached) {
         .await;
     let mina = &shop.buyer("mina");
     bills(mina, reached).await;
-    payments(mina, reached).await;
+    payments(shop, mina, reached).await;
 
     // the clock goes on for all that comes after
     let declined = placed(mina, "test-limit").await.order_id;
@@ -115,7 +119,7 @@ async fn bills(mina: &Buyer, reached: &mut Reached) {
     );
 }
 
-async fn payments(mina: &Buyer, reached: &mut Reached) {
+async fn payments(shop: &TestShop, mina: &Buyer, reached: &mut Reached) {
     let sync = SyncPaymentRequest {
         order_id: NONE.to_owned(),
         attempt: 1,
@@ -140,6 +144,17 @@ async fn payments(mina: &Buyer, reached: &mut Reached) {
         &[("captured", "1000"), ("refunded", "0")],
         more,
     );
+    let resolve = ResolvePaymentRequest {
+        order_id: paid.clone(),
+        attempt: 1,
+        resolution: Resolution::Refund.into(),
+        why: "torn".to_owned(),
+        ..Default::default()
+    };
+    let pays = PaymentAdminServiceClient::new(shop.connected().as_admin())
+        .resolve_payment(resolve)
+        .await;
+    reached.by("PAYMENT_PAYS_ORDER", &attempt, pays);
     cancel(mina, &paid).await.unwrap();
     mina.until(&paid, |order| order.state() == OrderState::Cancelled).await;
     let refund_id = format!("{paid}-1");

@@ -4,17 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use kit::database::{Sql, VALUES_MAX, placeholders};
 use kit::dead_letter::UNSETTLED;
 use kit::refusal::Failure;
 use kit::{Value, values};
-use proto::operations::v1::CheckResponse;
 use sea_orm::FromQueryResult;
 
-use super::{Tables, all, outcome};
-
-type Check = BoxFuture<'static, Result<CheckResponse, Failure>>;
+use super::{Check, NOT_PUBLISHED, Outcome, Tables, all, outcome};
 
 /// All checks; the book is the gateway simulator's, where it is ours.
 pub(super) fn checks(tables: &Tables, book: Option<&Path>) -> Vec<Check> {
@@ -56,7 +52,7 @@ async fn orders(tables: &Tables) -> Result<Vec<Order>, Failure> {
     all(&tables.order, "SELECT order_id, state, points, card FROM orders").await
 }
 
-async fn stock_follows_orders(tables: Tables) -> Result<CheckResponse, Failure> {
+async fn stock_follows_orders(tables: Tables) -> Result<Outcome, Failure> {
     let reservations: Vec<Named> = all(&tables.catalog, "SELECT order_id AS id, state FROM reservations").await?;
     let reservations: BTreeMap<String, String> = reservations.into_iter().map(|row| (row.id, row.state)).collect();
     let orders = orders(&tables).await?;
@@ -76,7 +72,7 @@ async fn stock_follows_orders(tables: Tables) -> Result<CheckResponse, Failure> 
     Ok(outcome("stock-follows-orders", description, figure, broken))
 }
 
-async fn payments_follow_orders(tables: Tables) -> Result<CheckResponse, Failure> {
+async fn payments_follow_orders(tables: Tables) -> Result<Outcome, Failure> {
     let sql =
         "SELECT order_id AS id, CAST(SUM(captured - refunded) AS BIGINT) AS amount FROM payments GROUP BY order_id";
     let net: Vec<Amount> = all(&tables.payment, sql).await?;
@@ -96,7 +92,7 @@ async fn payments_follow_orders(tables: Tables) -> Result<CheckResponse, Failure
     Ok(outcome("payments-follow-orders", description, figure, broken))
 }
 
-async fn points_follow_orders(tables: Tables) -> Result<CheckResponse, Failure> {
+async fn points_follow_orders(tables: Tables) -> Result<Outcome, Failure> {
     let holds: Vec<Named> = all(
         &tables.payment,
         "SELECT order_id AS id, state FROM point_holds WHERE amount > 0",
@@ -124,11 +120,13 @@ async fn points_follow_orders(tables: Tables) -> Result<CheckResponse, Failure> 
 }
 
 /// The simulator's book is the ground truth of what cards were charged.
-async fn book_agrees(tables: Tables, book: PathBuf) -> Result<CheckResponse, Failure> {
+async fn book_agrees(tables: Tables, book: PathBuf) -> Result<Outcome, Failure> {
     let orders = orders(&tables).await?;
     let mut charged: BTreeMap<String, i128> = BTreeMap::new();
     if book.exists() {
-        for (attempt, money) in pg_simulator::read_book(&book)?.money_by_order() {
+        // a large file, and no work for those who answer calls
+        let read = tokio::task::spawn_blocking(move || pg_simulator::read_book(&book)).await;
+        for (attempt, money) in read.map_err(anyhow::Error::from)??.money_by_order() {
             let order_id = attempt.rsplit('.').next_back().unwrap_or_default();
             *charged.entry(order_id.to_owned()).or_default() += money.captured - money.cancelled;
         }
@@ -157,13 +155,14 @@ async fn book_agrees(tables: Tables, book: PathBuf) -> Result<CheckResponse, Fai
 }
 
 /// Looked up in pieces: there are too many events to hold their ids at once.
-async fn journal_is_whole(tables: Tables) -> Result<CheckResponse, Failure> {
+async fn journal_is_whole(tables: Tables) -> Result<Outcome, Failure> {
     let (mut missing, mut told) = (Vec::new(), 0);
     for database in tables.writers() {
         let mut behind = 0;
         loop {
-            let sql =
-                format!("SELECT sequence, id FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT {VALUES_MAX}");
+            let sql = format!(
+                "SELECT sequence, id, published_at FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT {VALUES_MAX}"
+            );
             let piece: Vec<Told> = database.reader().list(&sql, values![behind]).await?;
             let Some(last) = piece.last() else { break };
             behind = last.sequence;
@@ -175,7 +174,11 @@ async fn journal_is_whole(tables: Tables) -> Result<CheckResponse, Failure> {
             let ids = piece.iter().map(|row| Value::from(row.id.as_str())).collect();
             let known: Vec<Id> = tables.read_model.reader().list(&sql, ids).await?;
             let known: BTreeSet<String> = known.into_iter().map(|row| row.id).collect();
-            missing.extend(piece.into_iter().map(|row| row.id).filter(|id| !known.contains(id)));
+            let lost = piece.into_iter().filter(|row| !known.contains(&row.id));
+            missing.extend(lost.map(|row| match row.published_at {
+                Some(_) => row.id,
+                None => row.id + NOT_PUBLISHED,
+            }));
         }
     }
     Ok(outcome(
@@ -190,6 +193,7 @@ async fn journal_is_whole(tables: Tables) -> Result<CheckResponse, Failure> {
 struct Told {
     sequence: i64,
     id: String,
+    published_at: Option<i64>,
 }
 
 #[derive(FromQueryResult)]
@@ -197,7 +201,7 @@ struct Id {
     id: String,
 }
 
-async fn views_hold_all(tables: Tables) -> Result<CheckResponse, Failure> {
+async fn views_hold_all(tables: Tables) -> Result<Outcome, Failure> {
     let sql = "SELECT name AS id, position AS amount FROM projection_positions
         UNION ALL SELECT 'journal' AS id, position AS amount FROM journal_head";
     let positions: Vec<Amount> = all(&tables.read_model, sql).await?;
@@ -227,7 +231,7 @@ async fn views_hold_all(tables: Tables) -> Result<CheckResponse, Failure> {
     ))
 }
 
-async fn views_equal_owners(tables: Tables) -> Result<CheckResponse, Failure> {
+async fn views_equal_owners(tables: Tables) -> Result<Outcome, Failure> {
     let mut broken = Vec::new();
     let mut compare = |what: &str, owner: Vec<Amount>, view: Vec<Amount>| {
         let owner: BTreeMap<String, i64> = owner
@@ -241,8 +245,17 @@ async fn views_equal_owners(tables: Tables) -> Result<CheckResponse, Failure> {
             .map(|row| (row.id, row.amount))
             .collect();
         let ids: BTreeSet<&String> = owner.keys().chain(view.keys()).collect();
-        let differ = ids.into_iter().filter(|id| owner.get(*id) != view.get(*id));
-        broken.extend(differ.map(|id| format!("{what} {id}")));
+        let value = |of: &BTreeMap<String, i64>, id: &str| of.get(id).copied().unwrap_or_default();
+        let differ = ids.into_iter().filter(|id| value(&owner, id) != value(&view, id));
+        // with both figures: the same difference a round later is one that nothing works on
+        let told = |id: &String| {
+            format!(
+                "{what} {id}: {} and {} in the view",
+                value(&owner, id),
+                value(&view, id)
+            )
+        };
+        broken.extend(differ.map(told));
         owner.len()
     };
     let sql = "SELECT product_id AS id, CAST(COUNT(*) AS BIGINT) AS amount FROM likes WHERE liked GROUP BY product_id";

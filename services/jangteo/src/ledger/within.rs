@@ -4,10 +4,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kit::database::Database;
 use kit::refusal::Failure;
-use proto::operations::v1::CheckResponse;
 use sea_orm::FromQueryResult;
 
-use super::{Tables, all, outcome};
+use super::{Outcome, Tables, all, outcome};
 
 /// One invariant.
 pub(super) struct Invariant {
@@ -31,7 +30,7 @@ struct Figure {
 }
 
 impl Invariant {
-    pub(super) fn check(&'static self, tables: Tables) -> BoxFuture<'static, Result<CheckResponse, Failure>> {
+    pub(super) fn check(&'static self, tables: Tables) -> BoxFuture<'static, Result<Outcome, Failure>> {
         async move {
             let database = (self.owner)(&tables);
             let broken: Vec<Id> = all(database, self.broken).await?;
@@ -140,5 +139,16 @@ pub(super) const INVARIANTS: &[Invariant] = &[
                  UNION SELECT order_id AS id FROM orders WHERE attempt_open OR state IN ('PLACED', 'REFUNDING')
                  UNION SELECT refund_id AS id FROM refunds_due WHERE NOT done",
         figure: "SELECT CAST(COUNT(*) AS TEXT) || ' checkouts' AS figure FROM checkouts",
+    },
+    Invariant {
+        name: "checkouts-say-if-they-rest",
+        description: "a checkout is among those under way until it is at rest, and no longer",
+        owner: |tables| &tables.order,
+        // one that awaits its payment is at rest until its time is up, which only its worker can tell
+        broken: "SELECT order_id AS id FROM checkouts WHERE
+                (under_way_since IS NULL AND (step IN ('TAKE', 'PAY', 'SETTLE') OR (step = 'REST' AND next_at IS NOT NULL)
+                    OR (step = 'AWAIT' AND (direction = 'UNDO' OR next_at IS NULL))))
+                OR (under_way_since IS NOT NULL AND step = 'REST' AND next_at IS NULL)",
+        figure: "SELECT CAST(COUNT(*) AS TEXT) || ' under way' AS figure FROM checkouts WHERE under_way_since IS NOT NULL",
     },
 ];

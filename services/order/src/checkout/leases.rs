@@ -25,6 +25,7 @@ struct Row {
     direction: String,
     lease_token: i64,
     next_at: Option<i64>,
+    under_way_since: Option<i64>,
     tries: i32,
     expected_total: Option<i64>,
     correlation_id: String,
@@ -34,7 +35,7 @@ struct Row {
 }
 
 const COLUMNS: &str =
-    "order_id, step, direction, lease_token, next_at, tries, expected_total, correlation_id, traceparent,
+    "order_id, step, direction, lease_token, next_at, under_way_since, tries, expected_total, correlation_id, traceparent,
     request_id, payment_refusal";
 
 /// What PlaceOrder was told, where it came with a `request_id`, or will be told.
@@ -73,6 +74,7 @@ impl TryFrom<Row> for Checkout {
             direction,
             lease_token: row.lease_token,
             next_at: row.next_at.map(from_microseconds),
+            under_way_since: row.under_way_since.map(from_microseconds),
             tries: row.tries,
             expected_total: row.expected_total,
             correlation_id: row.correlation_id,
@@ -87,8 +89,8 @@ impl TryFrom<Row> for Checkout {
 pub(crate) async fn insert(transaction: &WriteTransaction, checkout: &Checkout) -> Result<(), Failure> {
     let sql = format!(
         "INSERT INTO checkouts (order_id, step, direction, lease_token, leased_until, next_at, tries, expected_total,
-            correlation_id, traceparent, request_id, payment_refusal)
-        VALUES ($1, $2, $3, $4, {}, $5, $6, $7, $8, $9, $10, $11)",
+            correlation_id, traceparent, request_id, payment_refusal, under_way_since)
+        VALUES ($1, $2, $3, $4, {}, $5, $6, $7, $8, $9, $10, $11, $12)",
         lease_end(transaction.database())
     );
     let mut values = values![
@@ -103,7 +105,10 @@ pub(crate) async fn insert(transaction: &WriteTransaction, checkout: &Checkout) 
         checkout.traceparent.as_str(),
         checkout.request_id.clone()
     ]);
-    values.extend(values![checkout.payment_refusal.as_str()]);
+    values.extend(values![
+        checkout.payment_refusal.as_str(),
+        under_way_since(transaction, checkout)
+    ]);
     transaction.run(&sql, values).await?;
     Ok(())
 }
@@ -152,15 +157,20 @@ pub(crate) async fn lock(transaction: &WriteTransaction, order_id: &str) -> Resu
 
 /// Gives a locked checkout something else to do, at once: under a new token, so that whoever works on it saves no more.
 pub(crate) async fn hand_over(transaction: &WriteTransaction, checkout: &Checkout) -> Result<(), Failure> {
-    let sql = "UPDATE checkouts SET step = $2, direction = $3, next_at = $4, payment_refusal = $5, tries = 0,
-            lease_token = lease_token + 1, leased_until = 0
+    let sql =
+        "UPDATE checkouts SET step = $2, direction = $3, next_at = $4, payment_refusal = $5, under_way_since = $6,
+            tries = 0, lease_token = lease_token + 1, leased_until = 0
         WHERE order_id = $1";
     let mut values = values![
         checkout.order_id.as_str(),
         checkout.step.name(),
         checkout.direction.name()
     ];
-    values.extend(values![next_at(checkout), checkout.payment_refusal.as_str()]);
+    values.extend(values![
+        next_at(checkout),
+        checkout.payment_refusal.as_str(),
+        under_way_since(transaction, checkout)
+    ]);
     transaction.run(sql, values).await?;
     Ok(())
 }
@@ -177,7 +187,8 @@ pub(crate) async fn save(
         Lease::Release => "0".to_owned(),
     };
     let sql = format!(
-        "UPDATE checkouts SET step = $4, direction = $5, next_at = $6, tries = 0, payment_refusal = $7, leased_until = {until}
+        "UPDATE checkouts SET step = $4, direction = $5, next_at = $6, payment_refusal = $7, under_way_since = $8,
+            tries = 0, leased_until = {until}
         WHERE order_id = $1 AND lease_token = $2 AND direction = $3"
     );
     let mut values = values![
@@ -189,28 +200,31 @@ pub(crate) async fn save(
     values.extend(values![
         checkout.direction.name(),
         next_at(checkout),
-        checkout.payment_refusal.as_str()
+        checkout.payment_refusal.as_str(),
+        under_way_since(transaction, checkout)
     ]);
     Ok(transaction.run(&sql, values).await? == 1)
 }
 
 /// Gives the lease back, to be tried again after a pause; where it stands is what was saved last.
-pub(crate) async fn postpone(database: &Database, context: &Context, checkout: &Checkout) -> Result<(), Failure> {
-    let sql =
-        "UPDATE checkouts SET tries = $3 + 1, next_at = $4, leased_until = 0 WHERE order_id = $1 AND lease_token = $2";
+pub(crate) async fn postpone(
+    database: &Database,
+    context: &Context,
+    checkout: &Checkout,
+    error: &str,
+) -> Result<(), Failure> {
+    let sql = "UPDATE checkouts SET tries = $3 + 1, next_at = $4, last_error = $5, last_error_at = $6, leased_until = 0
+        WHERE order_id = $1 AND lease_token = $2";
     let next_at = next_try(checkout.tries, context.now).as_microsecond();
+    let mut values = values![
+        checkout.order_id.as_str(),
+        checkout.lease_token,
+        checkout.tries,
+        next_at
+    ];
+    values.extend(values![error, context.now.as_microsecond()]);
     let transaction = database.begin_bare(context).await?;
-    transaction
-        .run(
-            sql,
-            values![
-                checkout.order_id.as_str(),
-                checkout.lease_token,
-                checkout.tries,
-                next_at
-            ],
-        )
-        .await?;
+    transaction.run(sql, values).await?;
     transaction.commit_quietly().await
 }
 
@@ -252,4 +266,11 @@ fn lease_end(database: &Database) -> String {
 
 fn next_at(checkout: &Checkout) -> Option<i64> {
     checkout.next_at.map(Timestamp::as_microsecond)
+}
+
+/// What is stored: the moment at which it left its rest, kept from one save to the next.
+fn under_way_since(transaction: &WriteTransaction, checkout: &Checkout) -> Option<i64> {
+    let now = transaction.context().now;
+    let since = checkout.under_way_since.unwrap_or(now);
+    (!checkout.at_rest(now)).then(|| since.as_microsecond())
 }

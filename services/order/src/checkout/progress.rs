@@ -74,6 +74,8 @@ pub(crate) struct Checkout {
     pub direction: Direction,
     pub lease_token: i64,
     pub next_at: Option<Timestamp>,
+    /// Since when it is not at rest, as it was saved last.
+    pub under_way_since: Option<Timestamp>,
     pub tries: i32,
     pub expected_total: Option<i64>,
     pub correlation_id: String,
@@ -91,6 +93,7 @@ impl Checkout {
             direction: Direction::Forward,
             lease_token: 1,
             next_at: Some(context.now),
+            under_way_since: Some(context.now),
             tries: 0,
             expected_total,
             correlation_id: context.correlation_id.clone(),
@@ -105,6 +108,16 @@ impl Checkout {
         self.step = step;
         self.next_at = next_at;
         self.tries = 0;
+    }
+
+    /// Whether nothing is to be done, nor waited for from another service, before the order's time is up.
+    pub fn at_rest(&self, now: Timestamp) -> bool {
+        match (self.step, self.direction) {
+            (Step::Rest, _) => self.next_at.is_none(),
+            // what is due at once is a refund, or the end of the order's time
+            (Step::Await, Direction::Forward) => self.next_at.is_some_and(|at| at > now),
+            _ => false,
+        }
     }
 }
 

@@ -25,6 +25,10 @@ const CALL: Duration = Duration::from_secs(2);
 /// How often a call is made before the checkout is left for later.
 const TRIES_MAX: usize = 3;
 const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Metadata of a failed call's status: which call it was.
+const CALL_HEADER: &str = "jangteo-call";
+/// How long what is kept of a failure may be.
+const ERROR_CHARS_MAX: usize = 500;
 
 /// The services a checkout takes from and gives back to.
 #[derive(Clone, Debug)]
@@ -44,7 +48,7 @@ macro_rules! call {
             let (mut client, request) = ($client.clone(), outgoing($context, request.clone()));
             bounded(async move { client.$method(request).await })
         };
-        repeated(send).await
+        repeated(stringify!($method), send).await
     }};
 }
 
@@ -274,6 +278,18 @@ fn says_no(status: &Status) -> bool {
     )
 }
 
+/// What kept a checkout from going on, for its operator: which call, and how it failed, in words of ours.
+pub(crate) fn described(failure: &Failure) -> String {
+    let Failure::Passed(status) = failure else {
+        let reason = failure.reason().unwrap_or_else(|| "INTERNAL".to_owned());
+        return format!("{reason}: the log says more");
+    };
+    let call = status.metadata().get(CALL_HEADER).and_then(|call| call.to_str().ok());
+    let reason = failure.reason().unwrap_or_else(|| format!("{:?}", status.code()));
+    let described = format!("{}: {reason}: {}", call.unwrap_or("calls"), status.message());
+    described.chars().take(ERROR_CHARS_MAX).collect()
+}
+
 fn id(order: &Order) -> String {
     order.order_id.clone()
 }
@@ -285,10 +301,19 @@ async fn bounded<R>(call: impl Future<Output = Result<Response<R>, Status>>) -> 
         .map(Response::into_inner)
 }
 
-async fn repeated<R, F: Future<Output = Result<R, Status>>>(send: impl FnMut() -> F) -> Result<R, Failure> {
+async fn repeated<R, F: Future<Output = Result<R, Status>>>(
+    call: &'static str,
+    send: impl FnMut() -> F,
+) -> Result<R, Failure> {
     let delays = ExponentialBuilder::default()
         .with_min_delay(RETRY_DELAY)
         .with_jitter()
         .with_max_times(TRIES_MAX - 1);
-    Ok(send.retry(delays).when(|status| !says_no(status)).await?)
+    let outcome = send.retry(delays).when(|status| !says_no(status)).await;
+    outcome.map_err(|mut status| {
+        if let Ok(call) = call.parse() {
+            status.metadata_mut().insert(CALL_HEADER, call);
+        }
+        status.into()
+    })
 }

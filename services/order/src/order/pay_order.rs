@@ -14,7 +14,7 @@ pub(crate) async fn pay_order(
     request: PayOrderRequest,
 ) -> Result<PayOrderResponse, Failure> {
     let transaction = orders.database.begin_write(&context).await?;
-    let (mut order, mut checkout) = orders.lock(&transaction, &request.order_id).await?;
+    let (mut order, mut checkout) = orders.lock_own(&transaction, &request.order_id).await?;
     let change = order.open_attempt(request.card_token, context.now)?;
     store::save(&transaction, &orders.currency, &order, change).await?;
     checkout.go_on(Step::Pay, Some(context.now));

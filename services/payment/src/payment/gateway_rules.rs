@@ -203,7 +203,7 @@ impl Payment {
     }
 
     /// Captures that pay nothing, and what of them has not gone back.
-    fn surplus<'a>(&'a self, book: &'a [Transaction]) -> impl Iterator<Item = (&'a Transaction, i64)> {
+    pub(super) fn surplus<'a>(&'a self, book: &'a [Transaction]) -> impl Iterator<Item = (&'a Transaction, i64)> {
         book.iter().filter_map(|transaction| {
             let taken = transaction.standing == Standing::Success && !self.state.is_open();
             let pays = self.state.has_captured() && transaction.transaction_key == self.transaction_key;

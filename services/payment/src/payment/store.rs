@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Payment, Refund, State};
 
-const COLUMNS: &str = "order_id, attempt, user_id, amount, card_token, last_four, state, reason, captured, refunded,
+pub(super) const COLUMNS: &str = "order_id, attempt, user_id, amount, card_token, last_four, state, reason, captured, refunded,
     transaction_key, posts, last_post_at, repeatable, closed, cancelling_since, version, updated_at, next_at, created_at,
     hinted, lease_token";
 /// The columns of [`changing`], behind the key.
@@ -18,7 +18,7 @@ const SET_CHANGING: &str = "state = $3, reason = $4, captured = $5, refunded = $
     last_post_at = $9, repeatable = $10, closed = $11, cancelling_since = $12, version = $13, updated_at = $14, next_at = $15";
 
 #[derive(FromQueryResult)]
-struct Row {
+pub(super) struct Row {
     order_id: String,
     attempt: i32,
     user_id: String,
@@ -244,9 +244,22 @@ pub(super) async fn note(
     asked: &str,
     said: &str,
 ) -> Result<(), Failure> {
-    let sql = "INSERT INTO payment_journal (order_id, attempt, at, asked, said) VALUES ($1, $2, $3, $4, $5)";
-    let now = transaction.context().now.as_microsecond();
-    let values = values![payment.order_id.as_str(), payment.attempt, now, asked, said];
+    note_why(transaction, payment, asked, said, "").await
+}
+
+/// As [`note`], where somebody had a reason to ask.
+pub(super) async fn note_why(
+    transaction: &WriteTransaction,
+    payment: &Payment,
+    asked: &str,
+    said: &str,
+    why: &str,
+) -> Result<(), Failure> {
+    let sql = "INSERT INTO payment_journal (order_id, attempt, at, asked, said, actor, why)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let context = transaction.context();
+    let mut values = values![payment.order_id.as_str(), payment.attempt, context.now.as_microsecond()];
+    values.extend(values![asked, said, context.caller.actor(), why]);
     transaction.run(sql, values).await?;
     Ok(())
 }

@@ -46,7 +46,8 @@ pub(crate) async fn sync_payment(
         .await
 }
 
-async fn ask(state: &Payments, context: &Context, order_id: &str, attempt: i32) -> Result<(), Failure> {
+/// Takes the attempt from its driver, asks, and does what the book proves.
+pub(super) async fn ask(state: &Payments, context: &Context, order_id: &str, attempt: i32) -> Result<(), Failure> {
     let patience = Instant::now() + LEASE_WAIT;
     let lease = loop {
         if let Some(lease) = store::lease_one(&state.database, context, order_id, attempt).await? {

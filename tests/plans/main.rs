@@ -1,6 +1,8 @@
 //! Which plans the engines make for the pages of a shop of 100,000 products. Budgets F1 and F2.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod operators;
+
 use std::time::Instant;
 
 use kit::clock::Clock;
