@@ -10,7 +10,7 @@ use axum::routing::get;
 use kit::context::Context;
 use kit::database::Sql;
 use kit::values;
-use pg_simulator::{Behaviour, Config, Faults, PERMILLE, Profile};
+use pg_simulator::{Behaviour, Config, Mode, PERMILLE, Profile};
 use proto::order::v1::PlaceOrderRequest;
 use proto::payment::v1::{CardType, SyncPaymentRequest, TokenizeCardRequest};
 use serde_json::{Value, json};
@@ -142,10 +142,7 @@ async fn is_not_there(mina: &Buyer, order_id: &str, reached: &mut Reached) {
 
 /// It answers every payment with an error, and its book stays empty: half a minute after the last try that is proof.
 async fn takes_nothing(shop: &TestShop, mina: &Buyer, order_id: &str, address: SocketAddr, reached: &mut Reached) {
-    let behaviour = Behaviour {
-        server_error_permille: PERMILLE,
-        ..Profile::Calm.behaviour()
-    };
+    let behaviour = Profile::Calm.behaviour().with(Mode::ServerError, PERMILLE);
     let gateway = Gateway::start(address, behaviour).await;
     let ended = ended(mina, order_id, 1, || shop.clock.advance(Duration::from_secs(31)));
     reached.as_the_end("PAYMENT_NOT_CHARGED", &ended.await);
@@ -159,14 +156,7 @@ async fn takes_wrong_amounts(
     address: SocketAddr,
     reached: &mut Reached,
 ) {
-    let faults = Faults {
-        wrong_amount_permille: PERMILLE,
-        ..Faults::none()
-    };
-    let behaviour = Behaviour {
-        faults,
-        ..Profile::Calm.behaviour()
-    };
+    let behaviour = Profile::Calm.behaviour().with(Mode::WrongAmount, PERMILLE);
     let gateway = Gateway::start(address, behaviour).await;
     pay(mina, order_id, &card(mina).await).await.unwrap();
     reached.as_the_end("PAYMENT_AMOUNT_CONFLICT", &ended(mina, order_id, 2, || {}).await);
