@@ -15,7 +15,7 @@ use support::Engine;
 const AMOUNT: i64 = 1_000;
 const PART: i64 = 300;
 /// Requests under way at once.
-const REQUESTS_AT_ONCE: usize = 32;
+const REQUESTS_AT_ONCE: usize = 8;
 
 /// The contract's minutes as seconds: what the gateway stores late or contradicts is over by the time of proof.
 fn hurried(settings: &mut Settings) {

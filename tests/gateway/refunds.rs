@@ -1,7 +1,7 @@
 //! Refunds: partly, twice, at once, and never more than was taken.
 
 use futures::future::join_all;
-use pg_simulator::Profile;
+use pg_simulator::{Mode, Profile};
 use proto::payment::v1::PaymentState;
 
 use crate::service::{Service, reason};
@@ -68,5 +68,30 @@ async fn what_was_not_captured_is_not_refunded() {
             "PAYMENT_NOT_CAPTURED",
             "{engine:?}"
         );
+    }
+}
+
+/// The gateway's word is what counts, and broken JSON is none: not even behind HTTP 200.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_whose_answer_is_lost_or_broken_is_made_once() {
+    for engine in Engine::BOTH {
+        let service = Service::start(engine, Profile::Calm.behaviour()).await;
+        let modes = Mode::ALL.iter().filter(|mode| mode.name().starts_with("cancel_"));
+        for (number, mode) in modes.clone().enumerate() {
+            let card = format!("1234-5678-9012-{number:04}");
+            service.control(&[(&format!("card:{card}"), mode.name())]).await;
+            service
+                .request(mode.name(), &service.token(&card).await, 1_000)
+                .await
+                .unwrap();
+        }
+        for mode in modes {
+            let order_id = mode.name();
+            service.until(order_id, "CAPTURED").await;
+            service.refund(order_id, "part", 300).await.unwrap();
+            let row = service.until(order_id, "PARTIALLY_REFUNDED").await;
+            let kept = service.kept(&format!("{order_id}.1"));
+            assert_eq!((row.refunded, kept), (300, 700), "{engine:?} {mode:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod bad_input;
 mod catalogue;
 mod checkout;
 mod coupons;
+mod gateway_outage;
 mod grpcurl;
 mod limits;
 mod orders;

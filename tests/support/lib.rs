@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod gateway;
 pub mod postgres;
 pub mod raw;
 pub mod shop;

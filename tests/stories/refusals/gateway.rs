@@ -10,18 +10,16 @@ use axum::routing::get;
 use kit::context::Context;
 use kit::database::Sql;
 use kit::values;
-use pg_simulator::{Behaviour, Config, Mode, PERMILLE, Profile};
+use pg_simulator::{Mode, PERMILLE, Profile};
 use proto::order::v1::PlaceOrderRequest;
 use proto::payment::v1::{CardType, SyncPaymentRequest, TokenizeCardRequest};
 use serde_json::{Value, json};
 use support::client::card_order;
 use support::engine::quiet_port;
+use support::gateway::Gateway;
 use support::shop::PATIENCE;
 use support::{Buyer, Engine, TestShop, reason};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::Reached;
@@ -88,35 +86,6 @@ async fn ended(mina: &Buyer, order_id: &str, attempt: i32, between: impl Fn()) -
     }
     let order = mina.until(order_id, |order| order.attempt == attempt && !order.payment_open);
     order.await.payment_reason
-}
-
-/// The simulator as somebody else's gateway, until it is stopped.
-struct Gateway {
-    stop: CancellationToken,
-    served: JoinHandle<anyhow::Result<()>>,
-    _folder: TempDir,
-}
-
-impl Gateway {
-    async fn start(address: SocketAddr, behaviour: Behaviour) -> Self {
-        let (folder, stop) = (TempDir::new().unwrap(), CancellationToken::new());
-        let config = Config {
-            data: folder.path().to_owned(),
-            seed: 1,
-            behaviour,
-        };
-        let listener = TcpListener::bind(address).await.unwrap();
-        Self {
-            served: tokio::spawn(pg_simulator::serve(config, listener, stop.clone())),
-            stop,
-            _folder: folder,
-        }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.served.await.unwrap().unwrap();
-    }
 }
 
 async fn is_not_there(mina: &Buyer, order_id: &str, reached: &mut Reached) {
