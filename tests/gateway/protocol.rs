@@ -1,7 +1,6 @@
 //! The order in which a payment is asked for, noted and believed: what keeps one capture one, however the gateway answers.
 
-use pg_simulator::{DelayMs, Faults, Profile};
-use proto::payment::v1::{CardType, TokenizeCardRequest};
+use pg_simulator::{DelayMs, Mode, PERMILLE, Profile};
 use support::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -13,22 +12,10 @@ const TRIES: usize = 20;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_post_is_repeated_only_once_the_book_is_seen_to_be_empty() {
     for engine in Engine::BOTH {
-        let mut behaviour = Profile::Calm.behaviour();
-        behaviour.faults = Faults {
-            server_error_stored_permille: 1_000,
-            ..Faults::none()
-        };
+        let behaviour = Profile::Calm.behaviour().with(Mode::ServerErrorStored, PERMILLE);
         let service = Service::start(engine, behaviour).await;
-        let card = TokenizeCardRequest {
-            card_type: CardType::Kb.into(),
-            card_number: "1234-5678-9012-3456".to_owned(),
-            ..Default::default()
-        };
-        let card = service.cards().tokenize_card(service.mina(card)).await.unwrap();
-        service
-            .request("order", &card.into_inner().card_token, 100)
-            .await
-            .unwrap();
+        let card = service.token("1234-5678-9012-3456").await;
+        service.request("order", &card, 100).await.unwrap();
         let row = service.at_rest("order").await;
         assert_eq!((row.state.as_str(), row.posts), ("CAPTURED", 1), "{engine:?}");
         assert_eq!(service.book().transactions().len(), 1, "{engine:?}");

@@ -12,13 +12,16 @@ use kit::money::Currency;
 use kit::signing::Signer;
 use kit::values;
 use payment::{Pace, Payments, Settings};
-use pg_simulator::{BOOK_FILE, Behaviour, Book, Config, read_book};
+use pg_simulator::{BOOK_FILE, Behaviour, Book, Config, control, read_book};
 use proto::money::v1::Money;
 use proto::payment::v1::card_service_client::CardServiceClient;
 use proto::payment::v1::payment_admin_service_client::PaymentAdminServiceClient;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::point_service_client::PointServiceClient;
-use proto::payment::v1::{Payment, RequestPaymentRequest};
+use proto::payment::v1::{
+    CardType, Payment, RefundPaymentRequest, RefundPaymentResponse, RequestPaymentRequest, TokenizeCardRequest,
+};
+use serde_json::Value;
 use support::Engine;
 use support::engine::quiet_port;
 use tempfile::TempDir;
@@ -46,8 +49,11 @@ pub struct Service {
     stop: CancellationToken,
 }
 
-#[derive(sea_orm::FromQueryResult)]
+const COLUMNS: &str = "order_id, state, reason, captured, refunded, posts, next_at";
+
+#[derive(Debug, PartialEq, Eq, sea_orm::FromQueryResult)]
 pub struct Row {
+    pub order_id: String,
     pub state: String,
     pub reason: String,
     pub captured: i64,
@@ -75,14 +81,24 @@ pub fn pace() -> Pace {
 impl Service {
     /// A running service and its gateway.
     pub async fn start(engine: Engine, behaviour: Behaviour) -> Self {
-        let mut service = Self::idle(engine).await;
+        Self::start_with(engine, behaviour, |_| {}).await
+    }
+
+    /// A running service whose settings the test has changed, and its gateway.
+    pub async fn start_with(engine: Engine, behaviour: Behaviour, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut service = Self::idle_with(engine, change).await;
         service.start_gateway(behaviour).await;
-        tokio::spawn(service.payments.run(service.stop.clone()));
+        service.run();
         service
     }
 
     /// A service whose driver does not run, without a gateway.
     pub async fn idle(engine: Engine) -> Self {
+        Self::idle_with(engine, |_| {}).await
+    }
+
+    /// Such a service, whose settings the test has changed.
+    pub async fn idle_with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = TempDir::new().unwrap();
         let (clock, signer) = (Clock::default(), Signer::new(vec![7; 32], None));
         let location = engine.location(&folder, "payment").await;
@@ -93,7 +109,7 @@ impl Service {
         let callbacks = callback_listener.local_addr().unwrap();
         let gateway_address = SocketAddr::from(([127, 0, 0, 1], quiet_port()));
         let (gateway_url, callback_url) = (format!("http://{gateway_address}"), format!("http://{callbacks}"));
-        let settings = Settings {
+        let mut settings = Settings {
             test_cards: true,
             queue_max: QUEUE_MAX,
             answer_within: Duration::from_millis(600),
@@ -104,6 +120,7 @@ impl Service {
             },
             ..Settings::new(gateway_url, callback_url, SECRET.to_owned(), vec![[3; 32]])
         };
+        change(&mut settings);
         let payments = Payments::new(database.clone(), Currency::new("KRW").unwrap(), settings).unwrap();
         tokio::spawn(axum::serve(callback_listener, payments.callbacks()).into_future());
         let mut routes = tonic::service::Routes::builder();
@@ -147,6 +164,17 @@ impl Service {
         let (stop, server) = self.gateway.take().unwrap();
         stop.cancel();
         server.await.unwrap().unwrap();
+    }
+
+    /// Changes what the gateway does from now on; returns what its control port shows.
+    pub async fn control(&self, settings: &[(&str, &str)]) -> Value {
+        let owned = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let owned: Vec<_> = owned.collect();
+        control::send(&format!("http://{}", self.gateway_address), &owned)
+            .await
+            .unwrap()
     }
 
     /// What the gateway really did.
@@ -202,11 +230,61 @@ impl Service {
         Ok(answer.into_inner().payment.unwrap())
     }
 
+    /// The token of a card of no fixed fate, unless the gateway was told one.
+    pub async fn token(&self, card_number: &str) -> String {
+        let request = TokenizeCardRequest {
+            card_type: CardType::Kb.into(),
+            card_number: card_number.to_owned(),
+            ..Default::default()
+        };
+        let answer = self.cards().tokenize_card(self.mina(request)).await;
+        answer.unwrap().into_inner().card_token
+    }
+
+    pub async fn refund(&self, order_id: &str, refund_id: &str, amount: i64) -> Result<RefundPaymentResponse, Status> {
+        let request = RefundPaymentRequest {
+            order_id: order_id.to_owned(),
+            attempt: 1,
+            refund_id: refund_id.to_owned(),
+            amount: won(amount),
+            why: "the order was cancelled".to_owned(),
+            ..Default::default()
+        };
+        let answer = self.service().refund_payment(self.mina(request)).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// All attempts.
+    pub async fn rows(&self) -> Vec<Row> {
+        let sql = format!("SELECT {COLUMNS} FROM payments ORDER BY order_id");
+        self.database.reader().list(&sql, values![]).await.unwrap()
+    }
+
+    /// Waits until nothing is open of any attempt.
+    pub async fn all_at_rest(&self, patience: Duration) {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let rows = self.rows().await;
+            let open: Vec<_> = rows.iter().filter(|row| row.next_at.is_some()).collect();
+            if open.is_empty() {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{} of {} are open, such as {:?}",
+                open.len(),
+                rows.len(),
+                open[0]
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub async fn row(&self, order_id: &str) -> Row {
-        let sql = "SELECT state, reason, captured, refunded, posts, next_at FROM payments WHERE order_id = $1";
+        let sql = format!("SELECT {COLUMNS} FROM payments WHERE order_id = $1");
         self.database
             .reader()
-            .find(sql, values![order_id])
+            .find(&sql, values![order_id])
             .await
             .unwrap()
             .unwrap()
@@ -222,7 +300,7 @@ impl Service {
         self.until_row(order_id, |row| row.next_at.is_none()).await
     }
 
-    async fn until_row(&self, order_id: &str, is_so: impl Fn(&Row) -> bool) -> Row {
+    pub async fn until_row(&self, order_id: &str, is_so: impl Fn(&Row) -> bool) -> Row {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let row = self.row(order_id).await;

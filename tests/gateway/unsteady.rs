@@ -2,32 +2,16 @@
 
 use futures::future::join_all;
 use pg_simulator::{Behaviour, Profile};
-use proto::payment::v1::{CardType, TokenizeCardRequest};
 
 use crate::service::Service;
 use support::Engine;
 
 const PAYMENTS: usize = 40;
 
-async fn token(service: &Service) -> String {
-    let request = TokenizeCardRequest {
-        card_type: CardType::Kb.into(),
-        card_number: "1234-5678-9012-3456".to_owned(),
-        ..Default::default()
-    };
-    service
-        .cards()
-        .tokenize_card(service.mina(request))
-        .await
-        .unwrap()
-        .into_inner()
-        .card_token
-}
-
 /// Requests many payments, waits until all are at rest, and holds every one against the gateway's book.
 async fn pay_and_compare(service: &Service, what: &str) {
     let requests = (0..PAYMENTS).map(async |number| {
-        let card = token(service).await;
+        let card = service.token("1234-5678-9012-3456").await;
         service.request(&format!("order-{number}"), &card, 1_000).await.unwrap();
     });
     join_all(requests).await;
@@ -66,14 +50,11 @@ async fn forty_percent_of_posts_fail_and_every_payment_ends_as_the_book_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_at_once_charges_nobody_twice() {
     for engine in Engine::BOTH {
-        let mut behaviour = Behaviour {
+        let behaviour = Behaviour {
             speed: 20,
-            ..Profile::Hostile.behaviour()
-        };
-        behaviour.faults = pg_simulator::Faults {
             hang_ms: 40_000,
             callback_late_ms: 2_000,
-            ..pg_simulator::Faults::each(50)
+            ..Profile::Hostile.behaviour()
         };
         let service = Service::start(engine, behaviour).await;
         pay_and_compare(&service, &format!("{engine:?} hostile")).await;

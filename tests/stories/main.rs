@@ -6,6 +6,7 @@ mod catalogue;
 mod checkout;
 mod coupons;
 mod dead_letters;
+mod gateway_outage;
 mod grpcurl;
 mod ledger;
 mod limits;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use pg_simulator::{Behaviour, Config};
+use pg_simulator::{BOOK_FILE, Behaviour, Book, Config, read_book};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -21,8 +21,13 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway that is away.
     pub fn away() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], quiet_port())))
+    }
+
+    /// A gateway of this address that is away.
+    pub fn at(address: SocketAddr) -> Self {
         Self {
-            address: SocketAddr::from(([127, 0, 0, 1], quiet_port())),
+            address,
             folder: tempfile::tempdir().unwrap(),
             running: None,
         }
@@ -42,6 +47,11 @@ impl Gateway {
         let stop = CancellationToken::new();
         let served = tokio::spawn(pg_simulator::serve(config, listener, stop.clone()));
         self.running = Some((stop, served));
+    }
+
+    /// What it really did.
+    pub fn book(&self) -> Book {
+        read_book(self.folder.path().join(BOOK_FILE)).unwrap()
     }
 
     pub async fn stop(&mut self) {

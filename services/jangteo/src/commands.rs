@@ -108,8 +108,17 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Run only the payment gateway simulator.
-    PgSimulator,
+    /// Run only the payment gateway simulator, or change one that runs.
+    PgSimulator {
+        /// Set a rate in permille, a delay in milliseconds, a profile or a card's fate, such as `hang=20`, `hang_ms=5000`,
+        /// `reply_delay_ms=100-500`, `speed=10`, `profile=hostile`, `card:1234-5678-9012-3456=captured_timeout`; may be
+        /// given several times. An unknown rate is answered with the names of all.
+        #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
+        /// Set it at the simulator that runs there (also one inside a shop), print as JSON what is in force, and end.
+        #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "http://127.0.0.1:8082")]
+        at: Option<String>,
+    },
     /// Exit 0 if the shop serves, 1 if not.
     Healthcheck,
 }
@@ -122,6 +131,12 @@ struct Load {
     /// Place so many orders of one line, paid by points, of 10,000 products that are imported for it.
     #[arg(long, value_name = "ORDERS", conflicts_with_all = ["replay", "month", "orders"])]
     place: Option<usize>,
+    /// Pay the placed orders with this card instead of points, and look at and like a product besides each.
+    #[arg(long, value_name = "TOKEN", requires = "place")]
+    card: Option<String>,
+    /// End without waiting until the shop is at rest and its ledger holds.
+    #[arg(long)]
+    no_check: bool,
     /// Only these months, such as 2017-01; may be given several times.
     #[arg(long)]
     month: Vec<String>,
@@ -260,7 +275,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             print!("{}", toml::to_string(&config)?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::PgSimulator => pg_simulator(&config).await,
+        Command::PgSimulator { set, at } => pg_simulator(&config, &set, at.as_deref()).await,
         Command::Healthcheck => Ok(if doctor::serves(endpoint, &config).await {
             ExitCode::SUCCESS
         } else {
@@ -341,7 +356,7 @@ async fn load_shop(load: Load, endpoint: Option<&str>, config: &Config, json: bo
     };
     let (shop, currency) = (Arc::new(Connected::open(endpoint, config).await?), currency(config)?);
     let report = match (load.place, &load.replay) {
-        (Some(orders), _) => place::place(shop.clone(), &currency, orders, &pace).await?,
+        (Some(orders), _) => place::place(shop.clone(), &currency, orders, load.card, &pace).await?,
         (None, Some(folder)) => {
             replay::replay(folder, shop.clone(), &currency, &plan, &pace, Clock::default().now()).await?
         }
@@ -352,26 +367,39 @@ async fn load_shop(load: Load, endpoint: Option<&str>, config: &Config, json: bo
     } else {
         print!("{report}");
     }
-    let holds = ledger::print_check(&shop, ledger::AT_REST_SECONDS_MAX, json).await?;
+    let holds = load.no_check || ledger::print_check(&shop, ledger::AT_REST_SECONDS_MAX, json).await?;
     if let Some(shop) = Arc::into_inner(shop) {
         shop.close().await;
     }
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn pg_simulator(config: &Config) -> anyhow::Result<ExitCode> {
+async fn pg_simulator(config: &Config, set: &[(String, String)], at: Option<&str>) -> anyhow::Result<ExitCode> {
+    if let Some(at) = at {
+        let in_force = pg_simulator::control::send(at, set).await?;
+        println!("{}", serde_json::to_string_pretty(&in_force)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut simulator = pg_simulator::Config::new(config.data_folder.clone(), config.gateway.parse()?);
+    pg_simulator::control::set_all(&mut simulator.behaviour, set)?;
     let listener = tokio::net::TcpListener::bind(config.gateway_listen)
         .await
         .with_context(|| format!("listen on {}", config.gateway_listen))?;
     std::fs::create_dir_all(&config.data_folder)?;
     println!("gateway    http://{} ({})", listener.local_addr()?, config.gateway);
     let stop = tokio_util::sync::CancellationToken::new();
-    let simulator = pg_simulator::Config::new(config.data_folder.clone(), config.gateway.parse()?);
     let served = tokio::spawn(pg_simulator::serve(simulator, listener, stop.clone()));
     stop_signal().await?;
     stop.cancel();
     served.await??;
     Ok(ExitCode::SUCCESS)
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let split = text
+        .split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    split.ok_or_else(|| "expected NAME=VALUE".to_owned())
 }
 
 fn currency(config: &Config) -> anyhow::Result<Currency> {

@@ -51,6 +51,7 @@ pub struct Breaker {
     settings: Settings,
     calls: VecDeque<Call>,
     state: State,
+    openings: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,14 @@ impl Breaker {
             settings,
             calls: VecDeque::new(),
             state: State::Closed,
+            openings: 0,
         }
+    }
+
+    /// How often it has opened.
+    #[must_use]
+    pub fn openings(&self) -> u64 {
+        self.openings
     }
 
     /// Whether a call may be made now.
@@ -134,6 +142,7 @@ impl Breaker {
         let opens = self.is_bad();
         if opens {
             self.calls.clear();
+            self.openings += 1;
             self.state = State::Open {
                 until: now + self.settings.open_for,
             };
@@ -212,6 +221,7 @@ mod tests {
         assert!((0..50).all(|_| recovered.admit(later).is_ok()));
         let opened = (0..5).map(|_| breaker.record(BAD, later)).collect::<Vec<_>>();
         assert_eq!(opened, [false, false, false, false, true]);
+        assert_eq!((breaker.openings(), recovered.openings()), (2, 1));
         assert!(breaker.admit(later).is_err());
     }
 

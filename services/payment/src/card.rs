@@ -30,6 +30,8 @@ const TEST_CARDS: &[(&str, &str)] = &[
     ("test-invalid", "1111-2222-3333-0003"),
     ("test-captured-timeout", "1111-2222-3333-0004"),
     ("test-lost-callback", "1111-2222-3333-0005"),
+    ("test-wrong-amount", "1111-2222-3333-0006"),
+    ("test-refund-timeout", "1111-2222-3333-0007"),
 ];
 
 /// A whole number, shown to nobody but the gateway.

@@ -70,6 +70,8 @@ pub struct Settings {
     pub calls_max: usize,
     /// Payments that wait for the gateway; further ones are refused.
     pub queue_max: i64,
+    /// Callbacks a second that are listened to; further ones are answered 429, and made up for by look-ups.
+    pub callbacks_per_second_max: u32,
     /// How often and how long the gateway is asked.
     pub pace: Pace,
     /// When it is left alone.
@@ -90,6 +92,7 @@ impl Settings {
             answer_within: Duration::from_secs(3),
             calls_max: 30,
             queue_max: 10_000,
+            callbacks_per_second_max: 1_000,
             pace: Pace::default(),
             breaker: kit::breaker::Settings::default(),
         }
@@ -149,6 +152,12 @@ impl Payments {
             .add_service(CardServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PaymentServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(PaymentAdminServiceServer::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX));
+    }
+
+    /// How often the breakers to the gateway have opened since the start: of payments, and of look-ups.
+    #[must_use]
+    pub fn breaker_openings(&self) -> (u64, u64) {
+        self.line.openings()
     }
 
     /// Drives payments until told to stop, then waits a few seconds for open calls.

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Refusal;
-use crate::fate::CallbackFate;
+use crate::mode::{Die, Mode};
 
 pub(crate) use keeper::Keeper;
 pub use read_book::{BOOK_FILE, read_book};
@@ -40,6 +40,10 @@ pub struct Transaction {
     pub cancelled_amount: i64,
     /// Absent while PENDING; final once there.
     pub verdict: Option<Verdict>,
+    /// What departs from a plain yes about it.
+    pub modes: Vec<Mode>,
+    accepted_at_ms: i64,
+    decided_at_ms: Option<i64>,
 }
 
 /// How a payment was decided.
@@ -103,7 +107,8 @@ pub(crate) struct Acceptance {
     pub amount: i64,
     pub callback_url: String,
     pub verdict: Verdict,
-    pub callback: CallbackFate,
+    #[serde(default)]
+    pub modes: Vec<Mode>,
     pub at_ms: i64,
     pub decides_at_ms: i64,
 }
@@ -111,6 +116,8 @@ pub(crate) struct Acceptance {
 #[derive(Debug, Clone, Default)]
 struct Order {
     posts: u32,
+    look_ups: u32,
+    cancels: u32,
     transactions: Vec<usize>,
 }
 
@@ -148,11 +155,16 @@ impl Book {
         self.pending.values()
     }
 
-    /// The number of this POST among those of its order, from 0. Refused POSTs are forgotten by a restart.
-    pub(crate) fn number_post(&mut self, order_id: &str) -> u32 {
+    /// The number of this call among those of its kind about an order, from 0. A restart forgets all but accepted POSTs.
+    pub(crate) fn number(&mut self, die: Die, order_id: &str) -> u32 {
         let order = self.by_order.entry(order_id.to_owned()).or_default();
-        order.posts += 1;
-        order.posts - 1
+        let calls = match die {
+            Die::LookUp => &mut order.look_ups,
+            Die::Cancel => &mut order.cancels,
+            _ => &mut order.posts,
+        };
+        *calls += 1;
+        *calls - 1
     }
 
     /// A key for the next transaction, on a date written `yyyyMMdd`: distinct for 2^24 transactions in a row.
@@ -195,7 +207,7 @@ impl Book {
             Entry::Decided {
                 transaction_key,
                 verdict,
-                ..
+                at_ms,
             } => {
                 let index = self.index(transaction_key)?;
                 ensure!(
@@ -203,6 +215,7 @@ impl Book {
                     "{transaction_key} is decided twice"
                 );
                 self.transactions[index].verdict = Some(*verdict);
+                self.transactions[index].decided_at_ms = Some(*at_ms);
                 index
             }
             Entry::Cancelled {
@@ -237,6 +250,9 @@ impl Book {
             amount: acceptance.amount,
             cancelled_amount: 0,
             verdict: None,
+            modes: acceptance.modes.clone(),
+            accepted_at_ms: acceptance.at_ms,
+            decided_at_ms: None,
         });
         self.pending.insert(index, acceptance.clone());
         Ok(index)
@@ -254,6 +270,25 @@ impl Transaction {
     /// Where it stands.
     pub fn status(&self) -> Status {
         self.verdict.map_or(Status::Pending, Verdict::status)
+    }
+
+    /// As a look-up shows it, which may contradict the book for so long at a time; `None`: not at all.
+    pub(crate) fn shown(&self, now_ms: i64, contradiction_ms: i64) -> Option<Self> {
+        let age_ms = now_ms - self.accepted_at_ms;
+        if self.modes.contains(&Mode::ShownLate) && age_ms < contradiction_ms {
+            return None;
+        }
+        let mut shown = self.clone();
+        if let Some(since_ms) = self.decided_at_ms.map(|decided_at_ms| now_ms - decided_at_ms) {
+            let lies_first = self.modes.contains(&Mode::ShownFailedFirst) && since_ms < contradiction_ms;
+            let again = self.modes.contains(&Mode::ShownPendingAgain);
+            if lies_first && self.status() == Status::Success {
+                shown.verdict = Some(Verdict::LimitExceeded);
+            } else if again && (contradiction_ms..2 * contradiction_ms).contains(&since_ms) {
+                shown.verdict = None;
+            }
+        }
+        Some(shown)
     }
 
     /// Why it failed; absent otherwise.

@@ -1,17 +1,23 @@
-//! Every rate and delay of the gateway, and the three profiles that set them.
+//! Every rate and delay of the gateway, the three profiles that set them, and how one is set by name.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::ensure;
+use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
+
+use crate::contract::is_card_no;
+use crate::mode::{Die, Mode};
+use crate::test_cards;
 
 /// A rate of one, in the unit of every rate here.
 pub const PERMILLE: u16 = 1_000;
+/// Cards whose fate may be fixed at once.
+const CARDS_MAX: usize = 100_000;
 
 /// What [`crate::serve`] needs to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Folder of the book; created if absent. One process at a time.
     pub data: PathBuf,
@@ -30,71 +36,10 @@ impl Config {
             behaviour: profile.behaviour(),
         }
     }
-
-    /// # Errors
-    /// Rates of one die that sum to more than 1000, a delay that ends before it begins, a limit or speed of zero.
-    pub fn check(&self) -> anyhow::Result<()> {
-        let Behaviour {
-            reply_delay_ms,
-            decision_delay_ms,
-            faults,
-            ..
-        } = &self.behaviour;
-        for (name, delay) in [
-            ("reply_delay_ms", reply_delay_ms),
-            ("decision_delay_ms", decision_delay_ms),
-        ] {
-            ensure!(
-                delay.min <= delay.max,
-                "{name}: min {} is above max {}",
-                delay.min,
-                delay.max
-            );
-        }
-        let reply_rates = [
-            self.behaviour.server_error_permille,
-            faults.hang_permille,
-            faults.server_error_stored_permille,
-            faults.captured_timeout_permille,
-            faults.slow_body_permille,
-            faults.reset_body_permille,
-            faults.malformed_body_permille,
-        ];
-        let callback_rates = [
-            faults.callback_twice_permille,
-            faults.callback_lost_permille,
-            faults.callback_late_permille,
-            faults.callback_forged_permille,
-            faults.callback_before_reply_permille,
-        ];
-        let verdict_rates = [
-            self.behaviour.limit_exceeded_permille,
-            self.behaviour.invalid_card_permille,
-        ];
-        for (die, rates) in [
-            ("reply", reply_rates.as_slice()),
-            ("callback", &callback_rates),
-            ("verdict", &verdict_rates),
-            ("amount", &[faults.wrong_amount_permille]),
-        ] {
-            let sum: u64 = rates.iter().copied().map(u64::from).sum();
-            ensure!(
-                sum <= u64::from(PERMILLE),
-                "the rates of the {die} sum to {sum}, above {PERMILLE} permille"
-            );
-        }
-        ensure!(self.behaviour.speed >= 1, "speed must be at least 1");
-        ensure!(
-            self.behaviour.callbacks_in_flight_max >= 1,
-            "callbacks_in_flight_max must be at least 1"
-        );
-        Ok(())
-    }
 }
 
 /// A set of rates and delays to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// Answers at once, approves everything, PENDING for a moment only.
     Calm,
@@ -106,33 +51,37 @@ pub enum Profile {
 
 impl Profile {
     /// The rates and delays of this profile.
+    #[must_use]
     pub fn behaviour(self) -> Behaviour {
         let calm = Behaviour {
             reply_delay_ms: DelayMs { min: 0, max: 0 },
             decision_delay_ms: DelayMs { min: 5, max: 20 },
-            server_error_permille: 0,
-            limit_exceeded_permille: 0,
-            invalid_card_permille: 0,
+            hang_ms: 60_000,
+            callback_late_ms: 60_000,
+            store_late_ms: 10_000,
+            contradiction_ms: 5_000,
             speed: 1,
             callback_timeout_ms: 2_000,
             callbacks_in_flight_max: 256,
-            faults: Faults::none(),
+            rates: BTreeMap::new(),
+            cards: test_cards::ALL
+                .iter()
+                .map(|(number, fate)| ((*number).to_owned(), fate.to_vec()))
+                .collect(),
         };
         let seed = Behaviour {
             reply_delay_ms: DelayMs { min: 100, max: 500 },
             decision_delay_ms: DelayMs { min: 1_000, max: 5_000 },
-            server_error_permille: 400,
-            limit_exceeded_permille: 200,
-            invalid_card_permille: 100,
             ..calm.clone()
         };
+        let seed = seed
+            .with(Mode::ServerError, 400)
+            .with(Mode::LimitExceeded, 200)
+            .with(Mode::InvalidCard, 100);
         match self {
             Self::Calm => calm,
             Self::Seed => seed,
-            Self::Hostile => Behaviour {
-                faults: Faults::each(20),
-                ..seed
-            },
+            Self::Hostile => seed.with_every_fault(20),
         }
     }
 }
@@ -145,33 +94,37 @@ impl FromStr for Profile {
             "calm" => Ok(Self::Calm),
             "seed" => Ok(Self::Seed),
             "hostile" => Ok(Self::Hostile),
-            _ => anyhow::bail!("unknown profile {name:?}: calm, seed or hostile"),
+            _ => bail!("unknown profile {name:?}: calm, seed or hostile"),
         }
     }
 }
 
-/// Rates (permille of what they speak of) and delays (milliseconds).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Rates (permille of what they speak of), delays (milliseconds) and cards of fixed fate. All but the limits of callbacks
+/// can be set by name, also at run time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Behaviour {
     /// From a valid POST to its answer.
     pub reply_delay_ms: DelayMs,
     /// From the acceptance to the decision.
     pub decision_delay_ms: DelayMs,
-    /// POSTs that are answered HTTP 500 and stored nowhere.
-    pub server_error_permille: u16,
-    /// Accepted payments that fail because the limit is exceeded.
-    pub limit_exceeded_permille: u16,
-    /// Accepted payments that fail because the card is invalid.
-    pub invalid_card_permille: u16,
+    /// How long an answer that never comes keeps its connection.
+    pub hang_ms: u64,
+    /// See [`Mode::CallbackLate`].
+    pub callback_late_ms: u64,
+    /// See [`Mode::StoredLate`].
+    pub store_late_ms: u64,
+    /// See [`Mode::ShownLate`] and its neighbours.
+    pub contradiction_ms: u64,
     /// Divides every delay here (not `callback_timeout_ms`); 1 is real time.
     pub speed: u32,
-    /// Connect and answer of a callback; then it is given up.
+    /// Connect and answer of a callback; then it is given up. Fixed at the start.
     pub callback_timeout_ms: u64,
-    /// Callbacks on their way at once; others wait.
+    /// Callbacks on their way at once; others wait. Fixed at the start.
     pub callbacks_in_flight_max: usize,
-    /// What the contract does not promise, but gateways do.
-    pub faults: Faults,
+    /// How often each mode happens, in permille of POSTs, look-ups or cancellations; what is absent never does.
+    pub rates: BTreeMap<Mode, u16>,
+    /// Cards about which no dice decide: their number and all that departs from a plain yes.
+    pub cards: BTreeMap<String, Vec<Mode>>,
 }
 
 /// A delay drawn evenly from `min` to `max`, both included, in milliseconds.
@@ -184,63 +137,165 @@ pub struct DelayMs {
     pub max: u64,
 }
 
-/// Rates of the faults, in permille of the POSTs; one fault of a reply and one of a callback may meet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Faults {
-    /// No answer, nothing stored.
-    pub hang_permille: u16,
-    /// Answered HTTP 500 as if nothing were stored, but it is.
-    pub server_error_stored_permille: u16,
-    /// Approved, but no answer.
-    pub captured_timeout_permille: u16,
-    /// Stored; the body of the answer drips for `hang_ms`.
-    pub slow_body_permille: u16,
-    /// Stored; the connection is cut in the middle of the body.
-    pub reset_body_permille: u16,
-    /// Stored; the answer's JSON ends in the middle.
-    pub malformed_body_permille: u16,
-    /// The callback comes twice.
-    pub callback_twice_permille: u16,
-    /// The callback never comes.
-    pub callback_lost_permille: u16,
-    /// The callback comes `callback_late_ms` after the decision.
-    pub callback_late_permille: u16,
-    /// A callback claims SUCCESS while nothing is decided; the true one follows.
-    pub callback_forged_permille: u16,
-    /// Decided and called back before the POST is answered.
-    pub callback_before_reply_permille: u16,
-    /// The gateway books another amount than asked.
-    pub wrong_amount_permille: u16,
-    /// How long an answer that never comes keeps its connection.
-    pub hang_ms: u64,
-    /// See `callback_late_permille`.
-    pub callback_late_ms: u64,
-}
-
-impl Faults {
-    /// Every rate zero.
-    pub fn none() -> Self {
-        Self::each(0)
+impl Behaviour {
+    /// The same, with a mode that happens so often.
+    #[must_use]
+    pub fn with(mut self, mode: Mode, permille: u16) -> Self {
+        self.rates.insert(mode, permille);
+        self
     }
 
-    /// Every rate alike.
-    pub fn each(permille: u16) -> Self {
-        Self {
-            hang_permille: permille,
-            server_error_stored_permille: permille,
-            captured_timeout_permille: permille,
-            slow_body_permille: permille,
-            reset_body_permille: permille,
-            malformed_body_permille: permille,
-            callback_twice_permille: permille,
-            callback_lost_permille: permille,
-            callback_late_permille: permille,
-            callback_forged_permille: permille,
-            callback_before_reply_permille: permille,
-            wrong_amount_permille: permille,
-            hang_ms: 60_000,
-            callback_late_ms: 60_000,
+    /// The same, with every mode that the contract does not know happening so often.
+    #[must_use]
+    pub fn with_every_fault(mut self, permille: u16) -> Self {
+        let faults = Mode::ALL.iter().filter(|mode| !mode.is_lawful());
+        self.rates.extend(faults.map(|mode| (*mode, permille)));
+        self
+    }
+
+    /// How often a mode happens, in permille.
+    #[must_use]
+    pub fn rate(&self, mode: Mode) -> u16 {
+        self.rates.get(&mode).copied().unwrap_or_default()
+    }
+
+    /// Sets one thing by name: a mode to its permille, a delay to milliseconds (`MIN-MAX` where it is drawn), `speed`,
+    /// `profile` (all rates, delays and cards as that has them), or `card:NUMBER` to modes joined by `+` (nothing but
+    /// `approve` for a plain yes, nothing at all to leave it to the dice).
+    ///
+    /// # Errors
+    /// An unknown name, and a value that does not fit it.
+    pub fn set(&mut self, name: &str, value: &str) -> anyhow::Result<()> {
+        let number = || value.parse().with_context(|| format!("{name}: {value:?} is no number"));
+        match name {
+            "profile" => {
+                let limits = (self.callback_timeout_ms, self.callbacks_in_flight_max);
+                *self = value.parse::<Profile>()?.behaviour();
+                (self.callback_timeout_ms, self.callbacks_in_flight_max) = limits;
+            }
+            "reply_delay_ms" => self.reply_delay_ms = value.parse()?,
+            "decision_delay_ms" => self.decision_delay_ms = value.parse()?,
+            "hang_ms" => self.hang_ms = number()?,
+            "callback_late_ms" => self.callback_late_ms = number()?,
+            "store_late_ms" => self.store_late_ms = number()?,
+            "contradiction_ms" => self.contradiction_ms = number()?,
+            "speed" => self.speed = u32::try_from(number()?).context("speed is too high")?,
+            _ => match name.strip_prefix("card:") {
+                Some(card) => self.fix(card, value)?,
+                None => {
+                    let permille = u16::try_from(number()?).context("a rate is at most 1000 permille")?;
+                    self.rates.insert(name.parse()?, permille);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn fix(&mut self, card: &str, fate: &str) -> anyhow::Result<()> {
+        ensure!(
+            is_card_no(card),
+            "card: {card:?} must have the form dddd-dddd-dddd-dddd"
+        );
+        if fate.is_empty() {
+            self.cards.remove(card);
+            return Ok(());
+        }
+        let modes = fate.split('+').filter(|name| *name != "approve");
+        let modes: Vec<Mode> = modes.map(str::parse).collect::<anyhow::Result<_>>()?;
+        self.cards.insert(card.to_owned(), modes);
+        Ok(())
+    }
+
+    /// # Errors
+    /// Rates of one die that sum to more than 1000, a delay that ends before it begins, a limit or speed of zero.
+    pub fn check(&self) -> anyhow::Result<()> {
+        for (name, delay) in [
+            ("reply_delay_ms", self.reply_delay_ms),
+            ("decision_delay_ms", self.decision_delay_ms),
+        ] {
+            ensure!(
+                delay.min <= delay.max,
+                "{name}: min {} is above max {}",
+                delay.min,
+                delay.max
+            );
+        }
+        for die in Die::OF_POST.into_iter().chain([Die::LookUp, Die::Cancel]) {
+            let sum: u64 = die.modes().map(|mode| u64::from(self.rate(mode))).sum();
+            let names: Vec<_> = die.modes().map(Mode::name).collect();
+            ensure!(
+                sum <= u64::from(PERMILLE),
+                "{} sum to {sum}, above {PERMILLE} permille",
+                names.join(" + ")
+            );
+        }
+        ensure!(self.speed >= 1, "speed must be at least 1");
+        ensure!(
+            self.callbacks_in_flight_max >= 1,
+            "callbacks_in_flight_max must be at least 1"
+        );
+        ensure!(self.cards.len() <= CARDS_MAX, "at most {CARDS_MAX} cards have a fate");
+        Ok(())
+    }
+}
+
+impl FromStr for DelayMs {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (min, max) = text.split_once('-').unwrap_or((text, text));
+        let parsed = min.parse().and_then(|min| Ok(Self { min, max: max.parse()? }));
+        parsed.with_context(|| format!("{text:?} is neither milliseconds nor MIN-MAX"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_can_be_set_by_its_name_and_be_a_cards_fate() {
+        let mut behaviour = Profile::Calm.behaviour();
+        for mode in Mode::ALL {
+            behaviour.set(mode.name(), "7").unwrap();
+            assert_eq!(behaviour.rate(*mode), 7);
+            behaviour.set("card:1234-5678-9012-3456", mode.name()).unwrap();
+            assert_eq!(behaviour.cards["1234-5678-9012-3456"], [*mode]);
+        }
+        behaviour.check().unwrap();
+        behaviour.set("card:1234-5678-9012-3456", "approve").unwrap();
+        assert!(behaviour.cards["1234-5678-9012-3456"].is_empty());
+        behaviour.set("card:1234-5678-9012-3456", "").unwrap();
+        behaviour.set("profile", "hostile").unwrap();
+        assert_eq!(behaviour, Profile::Hostile.behaviour());
+    }
+
+    #[test]
+    fn delays_are_one_figure_or_two() {
+        let mut behaviour = Profile::Calm.behaviour();
+        behaviour.set("reply_delay_ms", "5-9").unwrap();
+        behaviour.set("decision_delay_ms", "3").unwrap();
+        assert_eq!(behaviour.reply_delay_ms, DelayMs { min: 5, max: 9 });
+        assert_eq!(behaviour.decision_delay_ms, DelayMs { min: 3, max: 3 });
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused() {
+        for (name, value) in [
+            ("nothing", "1"),
+            ("hang", "x"),
+            ("hang", "70000"),
+            ("profile", "x"),
+            ("reply_delay_ms", "1-"),
+            ("card:1", "hang"),
+            ("card:1234-5678-9012-3456", "x"),
+        ] {
+            assert!(Profile::Calm.behaviour().set(name, value).is_err(), "{name}={value}");
+        }
+        for (name, value) in [("hang", "1001"), ("speed", "0"), ("reply_delay_ms", "2-1")] {
+            let mut behaviour = Profile::Calm.behaviour();
+            behaviour.set(name, value).unwrap();
+            assert!(behaviour.check().is_err(), "{name}={value}");
         }
     }
 }

@@ -269,7 +269,8 @@ pub(crate) fn masked(card_last_four: &str) -> String {
     format!("****-****-****-{card_last_four}")
 }
 
-fn is_card_no(text: &str) -> bool {
+/// Whether it has the form of a card number.
+pub(crate) fn is_card_no(text: &str) -> bool {
     let groups: Vec<_> = text.split('-').collect();
     groups.len() == 4
         && groups

@@ -1,135 +1,80 @@
-//! The dice: what happens to a POST, decided by (seed, order id, how many POSTs of that order came before) and nothing else.
+//! The dice: what happens to a call, decided by (seed, what it is about, how many such calls came before) and nothing else.
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::book::Verdict;
 use crate::config::{Behaviour, DelayMs, PERMILLE};
-use crate::test_cards;
+use crate::mode::{Die, Mode};
 
 /// All that is decided about one POST before it is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fate {
     pub reply_delay_ms: u64,
-    pub reply: Reply,
     pub decision_delay_ms: u64,
-    pub verdict: Verdict,
-    pub callback: CallbackFate,
-    pub wrong_amount: bool,
-}
-
-/// How the caller of the POST is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reply {
-    Faithful,
-    ServerErrorNothingStored,
-    HangNothingStored,
-    ServerErrorStored,
-    CapturedTimeout,
-    SlowBody,
-    ResetBody,
-    MalformedBody,
-}
-
-/// What becomes of the callback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CallbackFate {
-    Once,
-    Twice,
-    Lost,
-    Late,
-    Forged,
-    BeforeReply,
+    /// At most one of each die; a card of fixed fate may hold some of look-ups and cancellations, too.
+    pub modes: Vec<Mode>,
 }
 
 impl Fate {
     /// `post` counts the POSTs of this order, from 0.
     pub fn of(behaviour: &Behaviour, seed: u64, order_id: &str, post: u32, card_no: &str) -> Self {
         let dice = Dice::throw(seed, order_id, post);
-        let thrown = Self::thrown(behaviour, &dice);
-        match fixed(card_no) {
-            Some((reply, verdict, callback)) => Self {
-                reply,
-                verdict,
-                callback,
-                wrong_amount: false,
-                ..thrown
-            },
-            None => thrown,
-        }
-    }
-
-    fn thrown(behaviour: &Behaviour, dice: &Dice) -> Self {
-        let faults = &behaviour.faults;
-        let reply = dice.pick(
-            0,
-            &[
-                (behaviour.server_error_permille, Reply::ServerErrorNothingStored),
-                (faults.hang_permille, Reply::HangNothingStored),
-                (faults.server_error_stored_permille, Reply::ServerErrorStored),
-                (faults.captured_timeout_permille, Reply::CapturedTimeout),
-                (faults.slow_body_permille, Reply::SlowBody),
-                (faults.reset_body_permille, Reply::ResetBody),
-                (faults.malformed_body_permille, Reply::MalformedBody),
-            ],
-            Reply::Faithful,
-        );
-        let verdict = dice.pick(
-            1,
-            &[
-                (behaviour.limit_exceeded_permille, Verdict::LimitExceeded),
-                (behaviour.invalid_card_permille, Verdict::InvalidCard),
-            ],
-            Verdict::Approved,
-        );
-        let callback = dice.pick(
-            2,
-            &[
-                (faults.callback_twice_permille, CallbackFate::Twice),
-                (faults.callback_lost_permille, CallbackFate::Lost),
-                (faults.callback_late_permille, CallbackFate::Late),
-                (faults.callback_forged_permille, CallbackFate::Forged),
-                (faults.callback_before_reply_permille, CallbackFate::BeforeReply),
-            ],
-            CallbackFate::Once,
-        );
+        let thrown = || Die::OF_POST.into_iter().filter_map(|die| dice.pick(behaviour, die));
+        let fixed = behaviour.cards.get(card_no).cloned();
         Self {
-            reply,
-            verdict: if reply == Reply::CapturedTimeout {
-                Verdict::Approved
-            } else {
-                verdict
-            },
-            callback,
-            wrong_amount: dice.pick(3, &[(faults.wrong_amount_permille, true)], false),
+            modes: fixed.unwrap_or_else(|| thrown().collect()),
             reply_delay_ms: dice.between(4, behaviour.reply_delay_ms),
             decision_delay_ms: dice.between(5, behaviour.decision_delay_ms),
         }
     }
+
+    pub fn has(&self, mode: Mode) -> bool {
+        self.modes.contains(&mode)
+    }
+
+    /// How the POST is answered; `None`: truly.
+    pub fn reply(&self) -> Option<Mode> {
+        self.modes.iter().copied().find(|mode| mode.die() == Die::Reply)
+    }
+
+    /// What departs from a plain yes once the payment is stored.
+    pub fn of_stored(&self) -> impl Iterator<Item = Mode> {
+        let elsewhere = |mode: &Mode| matches!(mode.die(), Die::Reply | Die::LookUp | Die::Cancel);
+        self.modes.iter().copied().filter(move |mode| !elsewhere(mode))
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        if self.has(Mode::CapturedTimeout) {
+            Verdict::Approved
+        } else if self.has(Mode::LimitExceeded) {
+            Verdict::LimitExceeded
+        } else if self.has(Mode::InvalidCard) {
+            Verdict::InvalidCard
+        } else {
+            Verdict::Approved
+        }
+    }
 }
 
-fn fixed(card_no: &str) -> Option<(Reply, Verdict, CallbackFate)> {
-    let fate = match card_no {
-        test_cards::APPROVE => (Reply::Faithful, Verdict::Approved, CallbackFate::Once),
-        test_cards::LIMIT => (Reply::Faithful, Verdict::LimitExceeded, CallbackFate::Once),
-        test_cards::INVALID => (Reply::Faithful, Verdict::InvalidCard, CallbackFate::Once),
-        test_cards::CAPTURED_TIMEOUT => (Reply::CapturedTimeout, Verdict::Approved, CallbackFate::Once),
-        test_cards::LOST_CALLBACK => (Reply::Faithful, Verdict::Approved, CallbackFate::Lost),
-        _ => return None,
-    };
-    Some(fate)
+/// What happens to a look-up or a cancellation; `call` counts those about this `id`, from 0. A card's fixed fate is that of
+/// the first one.
+pub(crate) fn of_call(behaviour: &Behaviour, seed: u64, die: Die, id: &str, call: u32, fixed: &[Mode]) -> Option<Mode> {
+    let fixed = fixed.iter().copied().find(|mode| mode.die() == die);
+    match fixed {
+        Some(mode) => (call == 0).then_some(mode),
+        None => Dice::throw(seed, id, call).pick(behaviour, die),
+    }
 }
 
 /// Eight dice from one digest: SHA-256 is the same in every version and on every machine.
 struct Dice([u32; 8]);
 
 impl Dice {
-    fn throw(seed: u64, order_id: &str, post: u32) -> Self {
+    fn throw(seed: u64, id: &str, call: u32) -> Self {
         let mut hash = Sha256::new();
         hash.update(seed.to_be_bytes());
-        hash.update(post.to_be_bytes());
-        hash.update(order_id.as_bytes());
+        hash.update(call.to_be_bytes());
+        hash.update(id.as_bytes());
         let digest = hash.finalize();
         let mut dice = [0; 8];
         for (die, bytes) in dice.iter_mut().zip(digest.chunks_exact(4)) {
@@ -138,17 +83,22 @@ impl Dice {
         Self(dice)
     }
 
-    /// The face whose share of the permille the die falls into.
-    fn pick<T: Copy>(&self, die: usize, faces: &[(u16, T)], otherwise: T) -> T {
-        let roll = self.0[die] % u32::from(PERMILLE);
+    /// The mode whose share of the permille the die falls into.
+    fn pick(&self, behaviour: &Behaviour, die: Die) -> Option<Mode> {
+        let number = match die {
+            Die::Reply => 0,
+            Die::Verdict => 1,
+            Die::Callback => 2,
+            Die::Amount => 3,
+            Die::Shown => 6,
+            Die::LookUp | Die::Cancel => 7,
+        };
+        let roll = self.0[number] % u32::from(PERMILLE);
         let mut edge = 0;
-        for &(permille, face) in faces {
-            edge += u32::from(permille);
-            if roll < edge {
-                return face;
-            }
-        }
-        otherwise
+        die.modes().find(|mode| {
+            edge += u32::from(behaviour.rate(*mode));
+            roll < edge
+        })
     }
 
     fn between(&self, die: usize, delay: DelayMs) -> u64 {
@@ -161,6 +111,7 @@ impl Dice {
 mod tests {
     use super::*;
     use crate::config::Profile;
+    use crate::test_cards;
 
     const CARD: &str = "1234-5678-9012-3456";
 
@@ -187,8 +138,8 @@ mod tests {
     fn the_seed_profile_has_the_figures_of_the_contract() {
         let behaviour = Profile::Seed.behaviour();
         let all = fates(42, 6_000, &behaviour);
-        let accepted: Vec<_> = all.iter().filter(|fate| fate.reply == Reply::Faithful).collect();
-        let verdicts = |verdict| accepted.iter().filter(|fate| fate.verdict == verdict).count();
+        let accepted: Vec<_> = all.iter().filter(|fate| fate.reply().is_none()).collect();
+        let verdicts = |verdict| accepted.iter().filter(|fate| fate.verdict() == verdict).count();
 
         assert!(fits(all.len() - accepted.len(), all.len(), 40));
         assert!(fits(verdicts(Verdict::Approved), accepted.len(), 70));
@@ -196,35 +147,25 @@ mod tests {
         assert!(fits(verdicts(Verdict::InvalidCard), accepted.len(), 10));
         assert!(all.iter().all(|fate| (100..=500).contains(&fate.reply_delay_ms)));
         assert!(all.iter().all(|fate| (1_000..=5_000).contains(&fate.decision_delay_ms)));
-        assert!(
-            all.iter()
-                .all(|fate| fate.callback == CallbackFate::Once && !fate.wrong_amount)
-        );
+        assert!(all.iter().flat_map(|fate| &fate.modes).all(|mode| mode.is_lawful()));
     }
 
     #[test]
     fn every_fault_happens_in_the_hostile_profile() {
-        let all = fates(1, 3_000, &Profile::Hostile.behaviour());
-        for reply in [
-            Reply::HangNothingStored,
-            Reply::ServerErrorStored,
-            Reply::CapturedTimeout,
-            Reply::SlowBody,
-            Reply::ResetBody,
-            Reply::MalformedBody,
-        ] {
-            assert!(all.iter().any(|fate| fate.reply == reply), "{reply:?}");
+        let behaviour = Profile::Hostile.behaviour();
+        behaviour.check().unwrap();
+        let posts = fates(1, 3_000, &behaviour);
+        let calls =
+            |die| (0..1_000).filter_map(move |call| of_call(&Profile::Hostile.behaviour(), 1, die, "o.1", call, &[]));
+        let seen: Vec<Mode> = posts.into_iter().flat_map(|fate| fate.modes).collect();
+        let seen: Vec<Mode> = seen
+            .into_iter()
+            .chain(calls(Die::LookUp))
+            .chain(calls(Die::Cancel))
+            .collect();
+        for mode in Mode::ALL {
+            assert!(seen.contains(mode), "{mode:?}");
         }
-        for callback in [
-            CallbackFate::Twice,
-            CallbackFate::Lost,
-            CallbackFate::Late,
-            CallbackFate::Forged,
-            CallbackFate::BeforeReply,
-        ] {
-            assert!(all.iter().any(|fate| fate.callback == callback), "{callback:?}");
-        }
-        assert!(all.iter().any(|fate| fate.wrong_amount));
     }
 
     #[test]
@@ -232,8 +173,18 @@ mod tests {
         let behaviour = Profile::Hostile.behaviour();
         for post in 0..300 {
             let fate = Fate::of(&behaviour, 3, "order-1.1", post, test_cards::APPROVE);
-            assert_eq!((fate.reply, fate.verdict), (Reply::Faithful, Verdict::Approved));
-            assert_eq!((fate.callback, fate.wrong_amount), (CallbackFate::Once, false));
+            assert_eq!((fate.modes.as_slice(), fate.verdict()), (&[][..], Verdict::Approved));
         }
+    }
+
+    #[test]
+    fn a_fixed_fate_of_look_ups_or_cancellations_is_that_of_the_first() {
+        let behaviour = Profile::Calm.behaviour();
+        let fixed = [Mode::CancelTimeoutNotDone];
+        let fates = (0..3).map(|call| of_call(&behaviour, 0, Die::Cancel, "key", call, &fixed));
+        assert_eq!(
+            fates.collect::<Vec<_>>(),
+            [Some(Mode::CancelTimeoutNotDone), None, None]
+        );
     }
 }

@@ -3,31 +3,39 @@
 mod accept_payment;
 mod cancel_payment;
 mod decide_payment;
+mod show_payments;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::book::{Keeper, Transaction};
+use crate::book::Keeper;
 use crate::callback::Callbacks;
 use crate::config::{Behaviour, Config};
 use crate::contract::Refusal;
-
-pub(crate) use accept_payment::Receipt;
+use crate::mode::{Breakage, Mode};
 
 /// Payments that are being accepted or wait for their decision or callback; more are answered 503.
 const IN_FLIGHT_MAX: usize = 100_000;
 
 /// The gateway, shared by all calls.
 pub(crate) struct Gateway {
-    behaviour: Behaviour,
+    behaviour: RwLock<Arc<Behaviour>>,
+    happened: Mutex<BTreeMap<Mode, u64>>,
     seed: u64,
     keeper: Keeper,
     callbacks: Callbacks,
     tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// What is answered, and how that breaks.
+pub(crate) struct Answer<T> {
+    pub truth: T,
+    pub breakage: Option<Breakage>,
 }
 
 impl Gateway {
@@ -36,7 +44,8 @@ impl Gateway {
         let callbacks = Callbacks::new(&config.behaviour)?;
         let Config { seed, behaviour, .. } = config;
         Ok(Self {
-            behaviour,
+            behaviour: RwLock::new(Arc::new(behaviour)),
+            happened: Mutex::default(),
             seed,
             keeper,
             callbacks,
@@ -45,26 +54,24 @@ impl Gateway {
         })
     }
 
-    /// # Errors
-    /// Unknown key.
-    pub async fn find_transaction(&self, transaction_key: &str) -> Result<Transaction, Refusal> {
-        self.keeper
-            .read(|book| book.transaction(transaction_key).cloned())
-            .await?
-            .ok_or(Refusal::NotFound)
+    /// What is in force now.
+    pub fn behaviour(&self) -> Arc<Behaviour> {
+        self.behaviour.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// # Errors
-    /// No transaction of this order id.
-    pub async fn find_order(&self, order_id: &str) -> Result<Vec<Transaction>, Refusal> {
-        let found: Vec<_> = self
-            .keeper
-            .read(|book| book.of_order(order_id).cloned().collect())
-            .await?;
-        if found.is_empty() {
-            Err(Refusal::NotFound)
-        } else {
-            Ok(found)
+    /// What is in force from now on; what was accepted before keeps its fate.
+    pub fn behave(&self, behaviour: Behaviour) {
+        *self.behaviour.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(behaviour);
+    }
+
+    /// How often each mode has happened since the start.
+    pub fn happened(&self) -> MutexGuard<'_, BTreeMap<Mode, u64>> {
+        self.happened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn happens(&self, modes: impl IntoIterator<Item = Mode>) {
+        for mode in modes {
+            *self.happened().entry(mode).or_default() += 1;
         }
     }
 
@@ -76,7 +83,20 @@ impl Gateway {
 
     /// A time that nobody is expected to wait for, as slow bodies and answers that never come take.
     pub fn hang(&self) -> Duration {
-        self.scaled(self.behaviour.faults.hang_ms)
+        self.scaled(self.behaviour().hang_ms)
+    }
+
+    /// How the answer to a call breaks; a silent one is over when this returns.
+    async fn breakage<T>(&self, mode: Option<Mode>, truth: T) -> Result<Answer<T>, Refusal> {
+        let breakage = mode.and_then(Mode::breakage);
+        match breakage {
+            Some(Breakage::Silence) => {
+                tokio::time::sleep(self.hang()).await;
+                Err(Refusal::Silence)
+            }
+            Some(Breakage::Error) => Err(Refusal::ServerError),
+            _ => Ok(Answer { truth, breakage }),
+        }
     }
 
     /// Runs to its end whether or not a caller waits, but not beyond `stop`.
@@ -88,6 +108,6 @@ impl Gateway {
     }
 
     fn scaled(&self, delay_ms: u64) -> Duration {
-        Duration::from_millis(delay_ms) / self.behaviour.speed
+        Duration::from_millis(delay_ms) / self.behaviour().speed
     }
 }

@@ -3,10 +3,12 @@
 //! | file | what |
 //! |---|---|
 //! | `config` | every rate and delay, and the three profiles |
+//! | `mode` | every way to depart from a plain yes, by name |
+//! | `control` | changes rates, delays and the fates of cards at run time |
 //! | `contract` | the JSON of requests, answers and callbacks |
 //! | `routes` | HTTP in, HTTP out, also the broken answers |
-//! | `gateway` | what becomes of a payment: accepted, decided, cancelled |
-//! | `fate` | the dice: what happens to a POST, repeatable by seed |
+//! | `gateway` | what becomes of a payment: accepted, decided, shown, cancelled |
+//! | `fate` | the dice: what happens to a call, repeatable by seed |
 //! | `test_cards` | the cards whose fate is fixed |
 //! | `book` | the transactions, and their lines on disk |
 //! | `callback` | the one call to the shop, without retry |
@@ -16,8 +18,10 @@ mod callback;
 mod clock;
 mod config;
 mod contract;
+pub mod control;
 mod fate;
 mod gateway;
+mod mode;
 mod routes;
 pub mod test_cards;
 
@@ -29,7 +33,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use book::{BOOK_FILE, Book, Money, Status, Transaction, Verdict, read_book};
-pub use config::{Behaviour, Config, DelayMs, Faults, PERMILLE, Profile};
+pub use config::{Behaviour, Config, DelayMs, PERMILLE, Profile};
+pub use mode::Mode;
 
 use book::Keeper;
 use gateway::Gateway;
@@ -44,7 +49,7 @@ const DRAIN_MS_MAX: u64 = 3_000;
 /// # Errors
 /// A contradictory configuration, a book that cannot be read or is held by another process, and a disk that refuses a write.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-    config.check()?;
+    config.behaviour.check()?;
     let (keeper, writer) = Keeper::open(&config.data)?;
     let book_closed = CancellationToken::new();
     let mut writing = tokio::spawn(writer.run(book_closed.clone()));

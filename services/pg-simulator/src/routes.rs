@@ -7,29 +7,45 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::{StreamExt, stream};
 
 use crate::contract::{Accepted, CancelRequest, OrderDetail, PaymentRequest, Refusal, TransactionDetail, success};
-use crate::fate::Reply;
-use crate::gateway::{Gateway, Receipt};
+use crate::control::{self, Calls, Control};
+use crate::gateway::Gateway;
+use crate::mode::Breakage;
 
 /// Largest request body.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Blanks before a huge body, in pieces of 64 KiB: 10 MB.
+const HUGE_PIECES: usize = 160;
+const HUGE_PIECE: &[u8] = &[b' '; 64 * 1024];
+/// Where nothing is known. A redirected POST or cancellation goes to its own path, where it would be done once more.
+const NOWHERE: &str = "/api/v1/payments?orderId=nobody.1";
 /// From the first half of a body to the cut.
 const RESET_PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    let calls = Arc::<Calls>::default();
     let api = Router::new()
         .route("/payments", post(post_payment).get(get_order))
         .route("/payments/{transaction_key}", get(get_transaction))
         .route("/payments/{transaction_key}/cancel", post(post_cancel))
-        .layer(middleware::from_fn(require_user));
+        .layer(middleware::from_fn(require_user))
+        .layer(middleware::from_fn_with_state(calls.clone(), control::count));
+    let control = Router::new()
+        .route("/control", get(control::show).post(control::change))
+        .with_state(Control {
+            gateway: gateway.clone(),
+            calls,
+        });
     Router::new()
         .nest("/api/v1", api)
+        .merge(control)
         .route("/health", get(|| async { "ok" }))
         .fallback(|| async { Refusal::NotFound })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -44,15 +60,10 @@ async fn require_user(request: Request, next: Next) -> Response {
 }
 
 async fn post_payment(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Result<Response, Refusal> {
-    let hang = gateway.hang();
-    let Receipt { transaction, reply } = gateway.accept_payment(PaymentRequest::parse(&body)?).await?;
-    let text = success(Accepted::of(&transaction));
-    Ok(match reply {
-        Reply::SlowBody => json(dripping(text, hang)),
-        Reply::ResetBody => json(cut_off(text)),
-        Reply::MalformedBody => json(first_half(text)),
-        _ => json(text),
-    })
+    let answer = gateway.clone().accept_payment(PaymentRequest::parse(&body)?).await?;
+    let text = success(Accepted::of(&answer.truth));
+    let echo = || String::from_utf8_lossy(&body).into_owned();
+    Ok(answered(&gateway, answer.breakage, text, "/api/v1/payments", echo))
 }
 
 async fn get_order(
@@ -60,16 +71,18 @@ async fn get_order(
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Refusal> {
     let order_id = query.get("orderId").ok_or(Refusal::Invalid("orderId is required"))?;
-    let transactions = gateway.find_order(order_id).await?;
-    Ok(json(success(OrderDetail::of(order_id, &transactions))))
+    let answer = gateway.find_order(order_id).await?;
+    let text = success(OrderDetail::of(order_id, &answer.truth));
+    Ok(answered(&gateway, answer.breakage, text, NOWHERE, String::new))
 }
 
 async fn get_transaction(
     State(gateway): State<Arc<Gateway>>,
     Path(transaction_key): Path<String>,
 ) -> Result<Response, Refusal> {
-    let transaction = gateway.find_transaction(&transaction_key).await?;
-    Ok(json(success(TransactionDetail::of(&transaction))))
+    let answer = gateway.find_transaction(&transaction_key).await?;
+    let text = success(TransactionDetail::of(&answer.truth));
+    Ok(answered(&gateway, answer.breakage, text, NOWHERE, String::new))
 }
 
 async fn post_cancel(
@@ -79,8 +92,29 @@ async fn post_cancel(
 ) -> Result<Response, Refusal> {
     let CancelRequest { amount } =
         serde_json::from_slice(&body).map_err(|_| Refusal::Invalid("the body must be {\"amount\": integer}"))?;
-    let transaction = gateway.cancel_payment(&transaction_key, amount).await?;
-    Ok(json(success(TransactionDetail::of(&transaction))))
+    let answer = gateway.cancel_payment(&transaction_key, amount).await?;
+    let text = success(TransactionDetail::of(&answer.truth));
+    let here = format!("/api/v1/payments/{transaction_key}/cancel");
+    Ok(answered(&gateway, answer.breakage, text, &here, String::new))
+}
+
+/// The true answer, or what has become of it on its way.
+fn answered(
+    gateway: &Gateway,
+    breakage: Option<Breakage>,
+    text: String,
+    location: &str,
+    echo: impl FnOnce() -> String,
+) -> Response {
+    match breakage {
+        Some(Breakage::Slow) => json(dripping(text, gateway.hang())),
+        Some(Breakage::Reset) => json(cut_off(text)),
+        Some(Breakage::Malformed) => json(first_half(text)),
+        Some(Breakage::Huge) => json(huge(text)),
+        Some(Breakage::Redirect) => (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location.to_owned())]).into_response(),
+        Some(Breakage::Echo) => (StatusCode::BAD_GATEWAY, format!("cannot handle {}", echo())).into_response(),
+        Some(Breakage::Silence | Breakage::Error) | None => json(text),
+    }
 }
 
 fn json(body: impl Into<Body>) -> Response {
@@ -90,6 +124,12 @@ fn json(body: impl Into<Body>) -> Response {
 fn first_half(mut text: String) -> String {
     text.truncate(text.len() / 2);
     text
+}
+
+/// The text, at the end of what nobody should read.
+fn huge(text: String) -> Body {
+    let blanks = stream::iter(0..HUGE_PIECES).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(HUGE_PIECE)));
+    Body::from_stream(blanks.chain(stream::once(async { Ok(Bytes::from(text)) })))
 }
 
 /// One byte after the other, evenly over `duration`.

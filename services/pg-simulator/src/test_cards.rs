@@ -7,8 +7,12 @@
 //! | `test-invalid` | `1111-2222-3333-0003` | declined, invalid card |
 //! | `test-captured-timeout` | `1111-2222-3333-0004` | approved, but the answer to the POST never comes; the callback does |
 //! | `test-lost-callback` | `1111-2222-3333-0005` | approved and answered, but the callback never comes |
+//! | `test-wrong-amount` | `1111-2222-3333-0006` | approved, but for another amount |
+//! | `test-refund-timeout` | `1111-2222-3333-0007` | approved; the first refund is made, but never answered |
 //!
-//! Any card type will do. Delays are the profile's.
+//! Any card type will do. Delays are the profile's. Other cards are given a fate at run time: see [`crate::control`].
+
+use crate::mode::Mode;
 
 /// Always approved.
 pub const APPROVE: &str = "1111-2222-3333-0001";
@@ -20,12 +24,18 @@ pub const INVALID: &str = "1111-2222-3333-0003";
 pub const CAPTURED_TIMEOUT: &str = "1111-2222-3333-0004";
 /// Approved, but no callback is sent.
 pub const LOST_CALLBACK: &str = "1111-2222-3333-0005";
+/// Approved for another amount.
+pub const WRONG_AMOUNT: &str = "1111-2222-3333-0006";
+/// Approved; the first refund is made, but never answered.
+pub const REFUND_TIMEOUT: &str = "1111-2222-3333-0007";
 
-/// Token and number of every card of fixed fate.
-pub const ALL: [(&str, &str); 5] = [
-    ("test-approve", APPROVE),
-    ("test-limit", LIMIT),
-    ("test-invalid", INVALID),
-    ("test-captured-timeout", CAPTURED_TIMEOUT),
-    ("test-lost-callback", LOST_CALLBACK),
+/// Number and fate of every such card.
+pub const ALL: &[(&str, &[Mode])] = &[
+    (APPROVE, &[]),
+    (LIMIT, &[Mode::LimitExceeded]),
+    (INVALID, &[Mode::InvalidCard]),
+    (CAPTURED_TIMEOUT, &[Mode::CapturedTimeout]),
+    (LOST_CALLBACK, &[Mode::CallbackLost]),
+    (WRONG_AMOUNT, &[Mode::WrongAmount]),
+    (REFUND_TIMEOUT, &[Mode::CancelTimeoutDone]),
 ];

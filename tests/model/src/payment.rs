@@ -233,7 +233,8 @@ impl Attempt {
         if open {
             self.judge(book, proven);
         }
-        let at_rest = proven && !self.state.is_open() && self.refund != Promise::Open;
+        let early_no = self.state == PaymentState::Declined && posted == Since::Recently;
+        let at_rest = proven && !early_no && !self.state.is_open() && self.refund != Promise::Open;
         self.due = !(at_rest && self.surplus(book, defect) == 0);
         Then::GiveBack
     }

@@ -10,18 +10,16 @@ use axum::routing::get;
 use kit::context::Context;
 use kit::database::Sql;
 use kit::values;
-use pg_simulator::{Behaviour, Config, Faults, PERMILLE, Profile};
+use pg_simulator::{Mode, PERMILLE, Profile};
 use proto::order::v1::PlaceOrderRequest;
 use proto::payment::v1::{CardType, SyncPaymentRequest, TokenizeCardRequest};
 use serde_json::{Value, json};
 use support::client::card_order;
 use support::engine::quiet_port;
+use support::gateway::Gateway;
 use support::shop::PATIENCE;
 use support::{Buyer, Engine, TestShop, reason};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::Reached;
@@ -90,35 +88,6 @@ async fn ended(mina: &Buyer, order_id: &str, attempt: i32, between: impl Fn()) -
     order.await.payment_reason
 }
 
-/// The simulator as somebody else's gateway, until it is stopped.
-struct Gateway {
-    stop: CancellationToken,
-    served: JoinHandle<anyhow::Result<()>>,
-    _folder: TempDir,
-}
-
-impl Gateway {
-    async fn start(address: SocketAddr, behaviour: Behaviour) -> Self {
-        let (folder, stop) = (TempDir::new().unwrap(), CancellationToken::new());
-        let config = Config {
-            data: folder.path().to_owned(),
-            seed: 1,
-            behaviour,
-        };
-        let listener = TcpListener::bind(address).await.unwrap();
-        Self {
-            served: tokio::spawn(pg_simulator::serve(config, listener, stop.clone())),
-            stop,
-            _folder: folder,
-        }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.served.await.unwrap().unwrap();
-    }
-}
-
 async fn is_not_there(mina: &Buyer, order_id: &str, reached: &mut Reached) {
     let again = pay(mina, order_id, "test-approve").await;
     reached.by(
@@ -142,11 +111,9 @@ async fn is_not_there(mina: &Buyer, order_id: &str, reached: &mut Reached) {
 
 /// It answers every payment with an error, and its book stays empty: half a minute after the last try that is proof.
 async fn takes_nothing(shop: &TestShop, mina: &Buyer, order_id: &str, address: SocketAddr, reached: &mut Reached) {
-    let behaviour = Behaviour {
-        server_error_permille: PERMILLE,
-        ..Profile::Calm.behaviour()
-    };
-    let gateway = Gateway::start(address, behaviour).await;
+    let behaviour = Profile::Calm.behaviour().with(Mode::ServerError, PERMILLE);
+    let mut gateway = Gateway::at(address);
+    gateway.start(behaviour).await;
     let ended = ended(mina, order_id, 1, || shop.clock.advance(Duration::from_secs(31)));
     reached.as_the_end("PAYMENT_NOT_CHARGED", &ended.await);
     gateway.stop().await;
@@ -159,15 +126,9 @@ async fn takes_wrong_amounts(
     address: SocketAddr,
     reached: &mut Reached,
 ) {
-    let faults = Faults {
-        wrong_amount_permille: PERMILLE,
-        ..Faults::none()
-    };
-    let behaviour = Behaviour {
-        faults,
-        ..Profile::Calm.behaviour()
-    };
-    let gateway = Gateway::start(address, behaviour).await;
+    let behaviour = Profile::Calm.behaviour().with(Mode::WrongAmount, PERMILLE);
+    let mut gateway = Gateway::at(address);
+    gateway.start(behaviour).await;
     pay(mina, order_id, &card(mina).await).await.unwrap();
     reached.as_the_end("PAYMENT_AMOUNT_CONFLICT", &ended(mina, order_id, 2, || {}).await);
     // what was taken has gone back

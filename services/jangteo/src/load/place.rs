@@ -1,20 +1,24 @@
-//! `jangteo load --place`: orders of one line each, paid by points, of products that nobody else wants.
+//! `jangteo load --place`: orders of one line each, paid by points or a card, of products that nobody else wants.
 
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use kit::money::Currency;
+use proto::catalog::v1::like_service_client::LikeServiceClient;
 use proto::catalog::v1::product_service_client::ProductServiceClient;
-use proto::catalog::v1::{ImportProductsRequest, ImportRow};
+use proto::catalog::v1::{ImportProductsRequest, ImportRow, LikeProductRequest};
 use proto::order::v1::order_service_client::OrderServiceClient;
 use proto::order::v1::{LineToOrder, PlaceOrderRequest};
 use proto::payment::v1::ChargePointsRequest;
 use proto::payment::v1::point_service_client::PointServiceClient;
+use proto::readmodel::v1::GetProductRequest;
+use proto::readmodel::v1::product_query_service_client::ProductQueryServiceClient;
+use tokio::time::Instant;
 use tonic::Request;
 
-use super::{Pace, Report, at_pace, persistently, reason};
-use crate::client::Connected;
+use super::{Latencies, Pace, Report, at_pace, persistently, reason};
+use crate::client::{Client, Connected};
 
 const PRODUCTS: usize = 10_000;
 const BUYERS: usize = 1_000;
@@ -23,38 +27,73 @@ const PRICE: i64 = 100;
 const PLENTY: i64 = 1_000_000_000;
 const ROWS_PER_MESSAGE: usize = 500;
 
-/// Stocks the shop with what is ordered, and places so many orders.
+/// Stocks the shop with what is ordered, and places so many orders: paid by points, or by `card`, where a buyer also looks at
+/// the product and likes it.
 ///
 /// # Errors
 /// When the shop refuses what it is stocked with, or gives no answer to a call however often it is repeated.
-pub async fn place(shop: Arc<Connected>, currency: &Currency, orders: usize, pace: &Pace) -> anyhow::Result<Report> {
+pub async fn place(
+    shop: Arc<Connected>,
+    currency: &Currency,
+    orders: usize,
+    card: Option<String>,
+    pace: &Pace,
+) -> anyhow::Result<Report> {
     stock(&shop, currency).await?;
     give_points(&shop, currency).await?;
-    let points = Some(currency.money(PRICE));
-    at_pace("orders", (0..orders).collect(), pace, move |number, _| {
-        let (shop, points) = (shop.clone(), points.clone());
+    let points = card.is_none().then(|| currency.money(PRICE));
+    at_pace("orders", (0..orders).collect(), pace, move |number, latencies| {
+        let (shop, points, card) = (shop.clone(), points.clone(), card.clone());
         async move {
+            // neighbours in time are no neighbours in the table
+            let product_id = product(number.wrapping_mul(7_919) % PRODUCTS);
+            let client = shop.as_customer(&buyer(number % BUYERS));
+            if card.is_some() {
+                look_around(&client, &product_id, &latencies).await?;
+            }
             let request = PlaceOrderRequest {
-                // neighbours in time are no neighbours in the table
                 lines: vec![LineToOrder {
-                    product_id: product(number.wrapping_mul(7_919) % PRODUCTS),
+                    product_id,
                     quantity: 1,
                 }],
                 points,
+                card_token: card.unwrap_or_default(),
                 request_id: uuid::Uuid::now_v7().to_string(),
                 ..Default::default()
             };
-            let client = shop.as_customer(&buyer(number % BUYERS));
+            let begun = Instant::now();
             let placed = persistently(|| async {
                 let answer = OrderServiceClient::new(client.clone())
                     .place_order(request.clone())
                     .await;
                 answer.map(drop)
             });
-            Ok(placed.await?.map_err(|status| reason(&status)))
+            let placed = placed.await?;
+            latencies.record("PlaceOrder", begun.elapsed()).await;
+            Ok(placed.map_err(|status| reason(&status)))
         }
     })
     .await
+}
+
+async fn look_around(client: &Client, product_id: &str, latencies: &Latencies) -> anyhow::Result<()> {
+    let product_id = product_id.to_owned();
+    let begun = Instant::now();
+    let look = GetProductRequest {
+        product_id: product_id.clone(),
+        ..Default::default()
+    };
+    ProductQueryServiceClient::new(client.clone()).get_product(look).await?;
+    latencies.record("other calls", begun.elapsed()).await;
+
+    let begun = Instant::now();
+    let like = LikeProductRequest {
+        product_id,
+        ..Default::default()
+    };
+    LikeServiceClient::new(client.clone()).like_product(like).await?;
+    latencies.record("other calls", begun.elapsed()).await;
+    Ok(())
 }
 
 async fn stock(shop: &Connected, currency: &Currency) -> anyhow::Result<()> {

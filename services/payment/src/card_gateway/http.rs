@@ -115,7 +115,7 @@ impl CardGateway for HttpGateway {
         };
         let said = answered(status);
         match status {
-            StatusCode::OK => match serde_json::from_value(envelope["data"].clone()) {
+            StatusCode::OK if is_success(&envelope) => match serde_json::from_value(envelope["data"].clone()) {
                 Ok(Accepted { transaction_key }) if is_key(&transaction_key) => Answer::Accepted { transaction_key },
                 _ => Answer::Unknown {
                     said: "HTTP 200 without a transaction".to_owned(),
@@ -136,7 +136,7 @@ impl CardGateway for HttpGateway {
             return Ok(Vec::new());
         }
         match serde_json::from_value::<OfOrder>(envelope["data"].clone()) {
-            Ok(found) if status == StatusCode::OK && found.order_id == order_id => {
+            Ok(found) if status == StatusCode::OK && is_success(&envelope) && found.order_id == order_id => {
                 found.transactions.into_iter().map(Transaction::try_from).collect()
             }
             _ => Err(format!("{} without the order's transactions", answered(status))),
@@ -146,7 +146,7 @@ impl CardGateway for HttpGateway {
     async fn cancel(&self, transaction_key: &str, amount: i64) -> Cancellation {
         let path = format!("/{transaction_key}/cancel");
         match self.call(Method::POST, &path, Some(json!({ "amount": amount }))).await {
-            Ok((StatusCode::OK, _)) => Cancellation::Done,
+            Ok((StatusCode::OK, envelope)) if is_success(&envelope) => Cancellation::Done,
             Ok((status, envelope)) if status.is_client_error() && is_fail(&envelope) => {
                 Cancellation::NotDone { said: answered(status) }
             }
@@ -193,6 +193,10 @@ impl TryFrom<Listed> for Transaction {
 fn is_key(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_');
     (1..=64).contains(&text.len()) && text.bytes().all(fits)
+}
+
+fn is_success(envelope: &Value) -> bool {
+    envelope["meta"]["result"] == "SUCCESS"
 }
 
 fn is_fail(envelope: &Value) -> bool {

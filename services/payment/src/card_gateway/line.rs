@@ -37,6 +37,11 @@ impl Line {
         }
     }
 
+    /// How often the breakers have opened: of charges, and of look-ups.
+    pub(crate) fn openings(&self) -> (u64, u64) {
+        (locked(&self.charges).openings(), locked(&self.others).openings())
+    }
+
     /// Whether a payment may be asked for now; to be asked before the POST is recorded.
     pub(crate) fn admit_charge(&self) -> Result<(), LineClosed> {
         locked(&self.charges).admit(Instant::now()).map_err(LineClosed)

@@ -134,7 +134,9 @@ impl Payment {
         if self.state.is_open() {
             self.judge(book, proven);
         }
-        let at_rest = proven && !self.state.is_open() && refunds.iter().all(|refund| refund.done);
+        // a no that comes early may be taken back as an early absence may
+        let early_no = self.state == State::Declined && !self.is_long_ago(asked_at, pace);
+        let at_rest = proven && !early_no && !self.state.is_open() && refunds.iter().all(|refund| refund.done);
         let settled = at_rest && self.surplus(book).next().is_none();
         self.next_at = (!settled).then(|| self.next_look(now, pace));
         Then::GiveBack
@@ -182,10 +184,12 @@ impl Payment {
     fn is_proven(&self, book: &[Transaction], asked_at: Timestamp, pace: &Pace) -> bool {
         let pending = book.iter().any(|transaction| transaction.standing == Standing::Pending);
         let accounted_for = self.posts == 1 && !book.is_empty();
-        let long_ago = self
-            .last_post_at
-            .is_none_or(|posted| asked_at >= posted + pace.proven_after);
-        !pending && (accounted_for || long_ago)
+        !pending && (accounted_for || self.is_long_ago(asked_at, pace))
+    }
+
+    fn is_long_ago(&self, asked_at: Timestamp, pace: &Pace) -> bool {
+        self.last_post_at
+            .is_none_or(|posted| asked_at >= posted + pace.proven_after)
     }
 
     /// When to look again: soon at first, later with growing pauses, and once right when an absence becomes proof.
@@ -202,13 +206,15 @@ impl Payment {
         if now < proof_at { next.min(proof_at) } else { next }
     }
 
-    /// Captures that pay nothing, and what of them has not gone back.
+    /// Captures that pay nothing, and what of them has not gone back; 0 where only our row does not know that it has.
     pub(super) fn surplus<'a>(&'a self, book: &'a [Transaction]) -> impl Iterator<Item = (&'a Transaction, i64)> {
         book.iter().filter_map(|transaction| {
             let taken = transaction.standing == Standing::Success && !self.state.is_open();
-            let pays = self.state.has_captured() && transaction.transaction_key == self.transaction_key;
+            let ours = transaction.transaction_key == self.transaction_key;
+            let pays = self.state.has_captured() && ours;
             let left = transaction.amount - transaction.cancelled;
-            (taken && !pays && left > 0).then_some((transaction, left))
+            let unnoted = ours && self.refunded < self.captured;
+            (taken && !pays && (left > 0 || unnoted)).then_some((transaction, left))
         })
     }
 

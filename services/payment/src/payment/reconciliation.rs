@@ -29,7 +29,8 @@ impl Difference {
 impl Payment {
     /// What the book has and we do not account for, and the other way round; nothing where both agree.
     pub(super) fn differences(&self, book: &[Transaction]) -> Vec<Difference> {
-        let surplus = self.surplus(book).map(|(transaction, amount)| Difference {
+        let left = self.surplus(book).filter(|(_, left)| *left > 0);
+        let surplus = left.map(|(transaction, amount)| Difference {
             transaction_key: transaction.transaction_key.clone(),
             is: Found::Surplus,
             amount,

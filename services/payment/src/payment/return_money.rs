@@ -87,8 +87,9 @@ impl Payments {
             store::finish_refund(&change.transaction, &change.payment, refund).await?;
             Some(self.refunded(&change.payment, &refund.refund_id, refund.amount))
         } else if change.payment.transaction_key == owed.transaction_key {
-            change.payment.refunded += owed.amount;
-            Some(self.refunded(&change.payment, CONFLICT, owed.amount))
+            let amount = change.payment.captured - change.payment.refunded;
+            change.payment.refunded = change.payment.captured;
+            Some(self.refunded(&change.payment, CONFLICT, amount))
         } else {
             None
         };

@@ -220,12 +220,20 @@ fn lease_end(database: &Database) -> String {
     database.lease_end_sql(database.lease() * 3 / 2)
 }
 
-/// The gateway called back: ask it soon. A stranger may say so; nothing is believed.
-pub(crate) async fn hint(transaction: &WriteTransaction, order_id: &str, attempt: i32) -> Result<(), Failure> {
-    let sql = "UPDATE payments SET hinted = TRUE, next_at = $3 WHERE order_id = $1 AND attempt = $2
-        AND state IN ('REQUESTED', 'PENDING', 'UNKNOWN', 'DECLINED', 'NOT_CHARGED') AND posts > 0";
+/// The gateway called back: ask it soon, unless it speaks of what we know as captured. A stranger may say so; nothing is
+/// believed.
+pub(crate) async fn hint(
+    transaction: &WriteTransaction,
+    order_id: &str,
+    attempt: i32,
+    transaction_key: &str,
+) -> Result<(), Failure> {
+    let sql = "UPDATE payments SET hinted = TRUE, next_at = $3 WHERE order_id = $1 AND attempt = $2 AND posts > 0
+        AND (transaction_key = '' OR transaction_key <> $4)";
     let now = transaction.context().now.as_microsecond();
-    transaction.run(sql, values![order_id, attempt, now]).await?;
+    transaction
+        .run(sql, values![order_id, attempt, now, transaction_key])
+        .await?;
     Ok(())
 }
 

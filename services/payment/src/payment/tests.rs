@@ -157,14 +157,44 @@ fn declined_only_when_every_post_is_accounted_for() {
     let mut once = posted(1);
     read(&mut once, &[failed("a")], 1);
     assert_eq!(
-        (once.state, once.reason.as_str(), once.next_at),
-        (State::Declined, "PAYMENT_LIMIT_EXCEEDED", None)
+        (once.state, once.reason.as_str()),
+        (State::Declined, "PAYMENT_LIMIT_EXCEEDED")
     );
     let mut twice = posted(2);
     read(&mut twice, &[failed("a"), failed("b")], 29);
     assert_eq!(twice.state, State::Unknown);
     read(&mut twice, &[failed("a"), failed("b")], 30);
     assert_eq!(twice.state, State::Declined);
+}
+
+#[test]
+fn an_early_decline_is_told_at_once_and_looked_at_again_until_it_stands() {
+    let mut payment = posted(1);
+    read(&mut payment, &[failed("a")], 3);
+    assert!(payment.state == State::Declined && payment.next_at.is_some());
+    let mut taken_back = payment.clone();
+    read(&mut payment, &[failed("a")], 30);
+    assert_eq!(payment.next_at, None);
+    let book = [transaction("a", Standing::Success, 100)];
+    read(&mut taken_back, &book, 13);
+    assert_eq!(
+        (taken_back.state, taken_back.owed(&book, &[]).len()),
+        (State::Declined, 1)
+    );
+}
+
+#[test]
+fn a_conflicting_capture_that_went_back_without_an_answer_is_noted() {
+    let mut book = [transaction("a", Standing::Success, 99)];
+    let mut payment = posted(1);
+    read(&mut payment, &book, 1);
+    book[0].cancelled = 99;
+    read(&mut payment, &book, 40);
+    assert_eq!(payment.owed(&book, &[])[0].amount, 0);
+    assert!(payment.next_at.is_some());
+    payment.refunded = payment.captured;
+    read(&mut payment, &book, 50);
+    assert_eq!((payment.owed(&book, &[]), payment.next_at), (vec![], None));
 }
 
 #[test]

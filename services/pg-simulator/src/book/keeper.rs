@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::read_book::replay;
 use super::{Acceptance, BOOK_FILE, Book, Entry, Transaction};
 use crate::contract::Refusal;
+use crate::mode::Die;
 
 /// The book and what of it is not on disk yet.
 pub(crate) struct Keeper {
@@ -94,9 +95,9 @@ impl Keeper {
         Ok(seen)
     }
 
-    /// See [`Book::number_post`].
-    pub fn number_post(&self, order_id: &str) -> u32 {
-        lock(&self.state).book.number_post(order_id)
+    /// See [`Book::number`].
+    pub fn number(&self, die: Die, order_id: &str) -> u32 {
+        lock(&self.state).book.number(die, order_id)
     }
 
     /// What is accepted and not decided.

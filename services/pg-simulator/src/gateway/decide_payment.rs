@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
-use crate::book::{Acceptance, Entry};
+use crate::book::{Acceptance, Book, Entry};
 use crate::clock;
 use crate::contract::{Callback, Refusal, masked};
-use crate::fate::CallbackFate;
+use crate::mode::Mode;
 
 impl Gateway {
     /// Takes up what the last run left PENDING. Their callbacks carry masked card numbers: the book holds no others.
@@ -24,8 +24,10 @@ impl Gateway {
         card_no: String,
     ) -> Result<(), Refusal> {
         let url = &acceptance.callback_url;
-        if acceptance.callback == CallbackFate::Forged {
-            let pending = self.find_transaction(&acceptance.transaction_key).await?;
+        let has = |mode| acceptance.modes.contains(&mode);
+        if has(Mode::CallbackForged) {
+            let look = |book: &Book| book.transaction(&acceptance.transaction_key).cloned();
+            let pending = self.keeper.read(look).await?.ok_or(Refusal::NotFound)?;
             self.callbacks.send(url, &Callback::forged(&pending, &card_no)).await;
         }
         tokio::time::sleep(self.until_decision(&acceptance)).await;
@@ -40,19 +42,14 @@ impl Gateway {
         let decided = decision.await?;
 
         let callback = Callback::of(&decided, &card_no);
-        match acceptance.callback {
-            CallbackFate::Lost => {}
-            CallbackFate::Twice => {
-                self.callbacks.send(url, &callback).await;
-                self.callbacks.send(url, &callback).await;
-            }
-            CallbackFate::Late => {
-                tokio::time::sleep(self.scaled(self.behaviour.faults.callback_late_ms)).await;
-                self.callbacks.send(url, &callback).await;
-            }
-            CallbackFate::Once | CallbackFate::Forged | CallbackFate::BeforeReply => {
-                self.callbacks.send(url, &callback).await;
-            }
+        if has(Mode::CallbackLost) {
+            return Ok(());
+        }
+        if has(Mode::CallbackLate) {
+            tokio::time::sleep(self.scaled(self.behaviour().callback_late_ms)).await;
+        }
+        for _ in 0..if has(Mode::CallbackTwice) { 2 } else { 1 } {
+            self.callbacks.send(url, &callback).await;
         }
         Ok(())
     }
@@ -60,7 +57,7 @@ impl Gateway {
     /// Bounded by the longest delay, so that a clock that jumped back delays nothing for ever.
     fn until_decision(&self, acceptance: &Acceptance) -> Duration {
         let left_ms = acceptance.decides_at_ms.saturating_sub(clock::now().as_millisecond());
-        let longest = self.scaled(self.behaviour.decision_delay_ms.max);
+        let longest = self.scaled(self.behaviour().decision_delay_ms.max);
         Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).min(longest)
     }
 }

@@ -1,6 +1,6 @@
 //! What the contract promises while nothing fails.
 
-use pg_simulator::{Behaviour, Money, test_cards};
+use pg_simulator::{Mode, Money, PERMILLE, test_cards};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -196,14 +196,7 @@ async fn only_success_can_be_cancelled() {
     assert_eq!(gateway.cancel(&pending, 1).await.0, StatusCode::BAD_REQUEST);
     gateway.stop().await;
 
-    let gateway = Gateway::start(
-        folder.path(),
-        Behaviour {
-            limit_exceeded_permille: 1_000,
-            ..calm()
-        },
-    )
-    .await;
+    let gateway = Gateway::start(folder.path(), calm().with(Mode::LimitExceeded, PERMILLE)).await;
     let failed = gateway.accept(&shop.payment("order-2.1", CARD, 1_000)).await;
     let transaction = gateway.decided(&failed).await;
     assert_eq!(
@@ -218,10 +211,7 @@ async fn only_success_can_be_cancelled() {
 #[tokio::test]
 async fn cards_of_fixed_fate_keep_it_whatever_the_dice_say() {
     let (folder, shop) = (folder(), Shop::open().await);
-    let dice = Behaviour {
-        server_error_permille: 1_000,
-        ..calm()
-    };
+    let dice = calm().with(Mode::ServerError, PERMILLE);
     let gateway = Gateway::start(folder.path(), dice).await;
     assert_eq!(
         gateway.pay(&shop.payment("order-0.1", CARD, 10)).await.0,

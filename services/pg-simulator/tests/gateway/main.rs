@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is a test from end to end, its helpers too")]
 
 mod contract;
+mod control;
 mod faults;
 mod restart;
 mod support;
