@@ -8,6 +8,7 @@ mod coupons;
 mod dead_letters;
 mod grpcurl;
 mod limits;
+mod messages;
 mod orders;
 mod outages;
 mod paging;
