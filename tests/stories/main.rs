@@ -6,6 +6,7 @@ mod catalogue;
 mod checkout;
 mod coupons;
 mod dead_letters;
+mod events_on_their_way;
 mod grpcurl;
 mod limits;
 mod messages;

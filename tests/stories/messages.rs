@@ -1,6 +1,6 @@
 //! What users are told of their orders and coupons, whatever becomes of the service that carries it.
 
-mod channel;
+pub mod channel;
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,11 @@
 //!
 //! 0: done. 1: it failed, or a check found something. 2: the command line is wrong.
 
+mod consumers;
 mod dead_letters;
+mod events;
+mod outbox;
+mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,8 +20,12 @@ use crate::shop::Shop;
 use crate::{doctor, import, ledger, sample};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use consumers::Consumers;
+use events::Events;
 use kit::clock::Clock;
 use kit::money::Currency;
+use outbox::Outboxes;
+use output::Output;
 use tracing_subscriber::EnvFilter;
 
 /// The transactional core of a shop.
@@ -77,6 +85,18 @@ enum Command {
         #[command(subcommand)]
         command: dead_letters::Command,
     },
+    /// Look at events that wait to leave their service, or have some published again.
+    Outbox {
+        #[command(subcommand)]
+        command: Outboxes,
+    },
+    /// See who follows events and how far, and pause one.
+    Consumers {
+        #[command(subcommand)]
+        command: Consumers,
+    },
+    /// List what happened, newest first.
+    Events(Events),
     /// Look for what could keep the shop from working.
     Doctor,
     /// Show the configuration.
@@ -182,6 +202,7 @@ fn load(arguments: &Arguments) -> anyhow::Result<Config> {
 /// Does what was asked.
 async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
     let endpoint = arguments.endpoint.as_deref();
+    let output = if arguments.json { Output::Json } else { Output::Text };
     match arguments.command.unwrap_or(Command::All { empty: false }) {
         Command::All { .. } => all(&config).await,
         Command::Migrate => {
@@ -201,6 +222,24 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
         Command::DeadLetters { command } => {
             let shop = Connected::open(endpoint, &config).await?;
             let done = dead_letters::run(command, &shop, arguments.json).await;
+            shop.close().await;
+            done
+        }
+        Command::Outbox { command } => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let done = outbox::run(command, &shop, output).await;
+            shop.close().await;
+            done
+        }
+        Command::Consumers { command } => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let done = consumers::run(command, &shop, output).await;
+            shop.close().await;
+            done
+        }
+        Command::Events(events) => {
+            let shop = Connected::open(endpoint, &config).await?;
+            let done = events::run(events, &shop, output).await;
             shop.close().await;
             done
         }

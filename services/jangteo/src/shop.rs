@@ -18,10 +18,12 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use crate::config::Config;
+use crate::consumers::Consumers;
 use crate::data_folder::DataFolder;
 use crate::dead_letters::DeadLetters;
 use crate::gateway;
 use crate::ledger::{Ledger, Tables};
+use crate::outboxes::Outboxes;
 
 /// A running shop. Dropped, it stops at some time; [`Shop::stop`] waits for it.
 #[derive(Debug)]
@@ -98,6 +100,8 @@ impl Shop {
         let addressees = orders.addressees().into_iter().chain(notifications.addressees());
         let addressees: Vec<_> = addressees.chain(read_model.addressees()).collect();
         DeadLetters::new(addressees.clone()).routes(&mut inner);
+        Consumers::new(addressees.clone(), read_model.clone()).routes(&mut inner);
+        Outboxes::new(tables.writers()).routes(&mut inner);
 
         let consumers = [orders.consumers(), notifications.consumers(), read_model.consumers()];
         let consumers: Vec<Arc<dyn Consumer>> = consumers.into_iter().flatten().collect();
