@@ -31,6 +31,8 @@ fn the_table_of_facts_is_what_the_code_says() {
     );
     let mut followers: Vec<(&str, &[&str])> = read_model::projections().collect();
     followers.push((order::CONSUMER, order::FACTS));
+    followers.push((notification::POLICY, notification::POLICY_FACTS));
+    followers.push((notification::SENDER, notification::SENDER_FACTS));
     for (name, facts) in &followers {
         for fact in *facts {
             assert!(

@@ -6,13 +6,14 @@ mod projections;
 mod queries;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kit::bus::Consumer;
 use kit::database::{Database, Migration};
 use kit::dead_letter::line::Addressee;
 use kit::money::Currency;
-use kit::refusal::Reason;
+use kit::refusal::{Failure, Reason};
 use kit::server::REQUEST_BYTES_MAX;
 use proto::readmodel::v1::audit_service_server::AuditServiceServer;
 use proto::readmodel::v1::coupon_query_service_server::CouponQueryServiceServer;
@@ -100,6 +101,18 @@ impl ReadModel {
             projection,
             applied: self.applied.clone(),
         })
+    }
+
+    /// The position that each projection has reached, by its name, and the journal's last.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn positions(&self) -> Result<(BTreeMap<&'static str, i64>, i64), Failure> {
+        let mut positions = BTreeMap::new();
+        for (name, _) in projections() {
+            positions.insert(name, projections::position(&self.database, name).await?);
+        }
+        Ok((positions, journal::head(self.database.reader()).await?))
     }
 
     /// Carries all projections along the journal until told to stop; watches end then, too.

@@ -19,7 +19,7 @@ use kit::database::{Database, Sql, VALUES_MAX, WriteTransaction, placeholders, t
 use kit::dead_letter::line::Addressee;
 use kit::refusal::Failure;
 use kit::retries::Retries;
-use kit::{Value, dead_letter, values};
+use kit::{Value, dead_letter, pause, values};
 use proto::event::v1::Event;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use tokio::sync::watch;
@@ -102,6 +102,9 @@ impl Applier {
 
     async fn catch_up(&self, stop: &CancellationToken) -> Result<(), Failure> {
         while !stop.is_cancelled() {
+            if pause::is_paused(self.database.reader(), self.projection.name()).await? {
+                return Ok(());
+            }
             let position = position(&self.database, self.projection.name()).await?;
             // read before the batch: everything up to here is either in it or not wanted
             let head = journal::head(self.database.reader()).await?;

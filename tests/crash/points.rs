@@ -211,11 +211,20 @@ fn expected() -> Vec<String> {
         }
     });
     let mut work: Vec<String> = commands.map(str::to_owned).collect();
-    let owners = ["catalog", "coupon", "order", "payment"];
+    let owners = ["catalog", "coupon", "order", "payment", "notification"];
     work.extend(owners.map(|owner| format!("{owner} relay")));
     work.extend(read_model::projections().map(|(name, _)| format!("{name} projection")));
     let facts = ["PaymentCaptured", "PaymentDeclined", "PaymentRefunded"];
     work.extend(facts.map(|fact| format!("order.checkout {fact}")));
+    let news = [
+        "OrderAwaitingPayment",
+        "OrderPaid",
+        "OrderPaymentEnded",
+        "OrderCancelled",
+        "OrderExpired",
+        "CouponIssued",
+    ];
+    work.extend(news.map(|fact| format!("notification.policy {fact}")));
     let steps = [
         "FORWARD PAY",
         "FORWARD AWAIT",
@@ -229,6 +238,9 @@ fn expected() -> Vec<String> {
         "payment driver",
         "payment QUEUED",
         "callback",
+        "notification.sender MessageSendRequested",
+        "message sender",
+        "message",
         "read-model.journal",
     ];
     work.extend(others.map(str::to_owned));
@@ -255,6 +267,7 @@ fn expected() -> Vec<String> {
         ("payment QUEUED", "POST"),
         ("payment UNKNOWN", "look-up"),
         ("payment REFUNDING", "cancel"),
+        ("message", "send"),
     ];
     points.extend(calls.iter().flat_map(|(work, call)| sides(work, call)));
     points

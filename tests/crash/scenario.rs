@@ -17,6 +17,7 @@ use crate::caller::Caller;
 mod dead_letter;
 mod evening;
 mod opening;
+mod operator;
 
 /// Long enough for a lease to run out and a 404 to be waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -58,6 +59,7 @@ impl Scenario {
         done!(self.service, "payment.v1.PaymentService" / SyncPayment, sync);
         self.mend_a_dead_letter().await;
         self.look_after_payments(&slow).await;
+        self.pause_and_republish().await;
         self.check().await;
     }
 

@@ -287,6 +287,7 @@ async fn open(engine: Engine, folder: &TempDir, clock: &Clock) -> Tables {
         coupon: open("coupon", coupon::MIGRATIONS).await,
         order: open("order", order::MIGRATIONS).await,
         payment: open("payment", payment::MIGRATIONS).await,
+        notification: open("notification", notification::MIGRATIONS).await,
         read_model: open("read_model", read_model::MIGRATIONS).await,
     }
 }

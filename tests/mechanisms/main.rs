@@ -5,6 +5,7 @@ mod dead_letters;
 mod group_commit;
 mod inbox;
 mod outbox;
+mod pauses;
 mod request_id;
 mod trouble;
 mod write_transaction;

@@ -5,6 +5,7 @@ mod coupons;
 mod edge;
 mod faults;
 mod gateway;
+mod operations;
 mod orders;
 mod points;
 
@@ -138,6 +139,7 @@ async fn every_reason_is_reached_with_all_that_the_registry_says_of_it(engine: E
     coupons::refuses(&shop, &mut reached).await;
     points::refuses(&shop, &mut reached).await;
     orders::refuses(&shop, &mut reached).await;
+    operations::refuses(&shop, &mut reached).await;
     faults::refuse(&mut shop, &mut reached).await;
     shop.end().await;
     gateway::refuses(engine, &mut reached).await;

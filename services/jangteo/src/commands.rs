@@ -1,7 +1,10 @@
 //! The command line: reads what is wanted, does it, and says how it went by exit code.
 
 mod checkouts;
+mod consumers;
 mod dead_letters;
+mod events;
+mod outbox;
 mod output;
 mod payments;
 
@@ -18,8 +21,11 @@ use crate::{doctor, import, ledger, sample};
 use anyhow::Context;
 use checkouts::Checkouts;
 use clap::{Args, Parser, Subcommand};
+use consumers::Consumers;
+use events::Events;
 use kit::clock::Clock;
 use kit::money::Currency;
+use outbox::Outboxes;
 use output::Output;
 use payments::Payments;
 use tracing_subscriber::EnvFilter;
@@ -101,6 +107,18 @@ enum Command {
         #[command(subcommand)]
         command: Payments,
     },
+    /// Look at events that wait to leave their service, or have some published again.
+    Outbox {
+        #[command(subcommand)]
+        command: Outboxes,
+    },
+    /// See who follows events and how far, and pause one.
+    Consumers {
+        #[command(subcommand)]
+        command: Consumers,
+    },
+    /// List what happened, newest first.
+    Events(Events),
     /// Look for what could keep the shop from working.
     Doctor,
     /// Show the configuration.
@@ -241,28 +259,41 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
         Command::Ledger {
             command: LedgerCommand::Check { wait_seconds },
         } => {
-            let shop = Connected::open(endpoint, &config).await?;
-            let holds = ledger::print_check(&shop, wait_seconds, json).await;
-            shop.close().await;
-            Ok(if holds? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            at_shop(endpoint, &config, async |shop| {
+                let holds = ledger::print_check(shop, wait_seconds, json).await?;
+                Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            })
+            .await
         }
         Command::DeadLetters { command } => {
-            let shop = Connected::open(endpoint, &config).await?;
-            let done = dead_letters::run(command, &shop, output == Output::Json).await;
-            shop.close().await;
-            done
+            at_shop(endpoint, &config, async |shop| {
+                dead_letters::run(command, shop, json).await
+            })
+            .await
         }
         Command::Checkouts { command } => {
-            let shop = Connected::open(endpoint, &config).await?;
-            let done = checkouts::run(command, &shop, output).await;
-            shop.close().await;
-            done
+            at_shop(endpoint, &config, async |shop| {
+                checkouts::run(command, shop, output).await
+            })
+            .await
         }
         Command::Payments { command } => {
-            let shop = Connected::open(endpoint, &config).await?;
-            let done = payments::run(command, &shop, output).await;
-            shop.close().await;
-            done
+            at_shop(endpoint, &config, async |shop| {
+                payments::run(command, shop, output).await
+            })
+            .await
+        }
+        Command::Outbox { command } => {
+            at_shop(endpoint, &config, async |shop| outbox::run(command, shop, output).await).await
+        }
+        Command::Consumers { command } => {
+            at_shop(endpoint, &config, async |shop| {
+                consumers::run(command, shop, output).await
+            })
+            .await
+        }
+        Command::Events(events) => {
+            at_shop(endpoint, &config, async |shop| events::run(events, shop, output).await).await
         }
         Command::Doctor => Ok(if doctor::examine(&config).await? {
             ExitCode::SUCCESS
@@ -282,6 +313,18 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }),
     }
+}
+
+/// Does something at a shop, and stops the shop if it was started for that.
+async fn at_shop(
+    endpoint: Option<&str>,
+    config: &Config,
+    work: impl AsyncFnOnce(&Connected) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let shop = Connected::open(endpoint, config).await?;
+    let done = work(&shop).await;
+    shop.close().await;
+    done
 }
 
 async fn all(config: &Config) -> anyhow::Result<ExitCode> {

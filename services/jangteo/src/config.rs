@@ -8,10 +8,14 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use kit::database::{Location, SQLITE_COMMANDS_PER_COMMIT};
 use kit::money::Currency;
+use kit::refusal::Locale;
 use serde::{Deserialize, Serialize};
 
 /// The file read from the working folder, if there is one.
 pub const FILE: &str = "jangteo.toml";
+
+/// The value of `notifications` without a service that carries messages.
+const LOG: &str = "log";
 
 /// Everything that can be set. Each key is also a variable: `JANGTEO_LISTEN`, `JANGTEO_GATEWAY`, …
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +54,10 @@ pub struct Config {
     /// The running shop that commands talk to, such as `http://127.0.0.1:50051`; absent: the one on `listen`, started for the
     /// command if none answers there.
     pub endpoint: Option<String>,
+    /// `log` tells messages to users to the log alone; `http://…` is the service that carries them.
+    pub notifications: String,
+    /// The language of messages, `ko-KR` or `en-US`.
+    pub notifications_locale: String,
     /// Whether an empty shop is left empty instead of being stocked with the sample.
     pub empty: bool,
     /// What is logged, in the form of `tracing_subscriber::EnvFilter`.
@@ -87,6 +95,8 @@ impl Default for Config {
             gateway_proven_after_seconds: 30,
             ledger_check_seconds: 60,
             endpoint: None,
+            notifications: LOG.to_owned(),
+            notifications_locale: Locale::default().tag().to_owned(),
             empty: false,
             log: "info,sqlx=warn".to_owned(),
             log_format: LogFormat::Pretty,
@@ -138,7 +148,27 @@ impl Config {
             self.sqlite_commands_per_commit >= 1,
             "sqlite_commands_per_commit must be 1 or more"
         );
-        Ok(())
+        self.notifications().map(drop)
+    }
+
+    /// How messages reach users.
+    ///
+    /// # Errors
+    /// A sentence on what does not fit.
+    pub fn notifications(&self) -> anyhow::Result<notification::Settings> {
+        let channel_url = Some(self.notifications.clone()).filter(|url| url != LOG);
+        ensure!(
+            channel_url.as_ref().is_none_or(|url| url.starts_with("http://")),
+            "notifications must be log or http://…, got {:?}",
+            self.notifications
+        );
+        let locale = Locale::from_accept_language(&self.notifications_locale);
+        ensure!(
+            locale.tag() == self.notifications_locale,
+            "notifications_locale must be ko-KR or en-US, got {:?}",
+            self.notifications_locale
+        );
+        Ok(notification::Settings::new(channel_url, locale))
     }
 
     /// Where an owner's tables are.
@@ -172,6 +202,8 @@ const KEYS: &[&str] = &[
     "gateway_proven_after_seconds",
     "ledger_check_seconds",
     "endpoint",
+    "notifications",
+    "notifications_locale",
     "empty",
     "log",
     "log_format",

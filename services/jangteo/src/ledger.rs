@@ -49,6 +49,8 @@ pub struct Tables {
     pub order: Database,
     /// Points, payments.
     pub payment: Database,
+    /// Messages to users.
+    pub notification: Database,
     /// Journal, projections.
     pub read_model: Database,
 }
@@ -56,18 +58,25 @@ pub struct Tables {
 impl Tables {
     /// The owners that tell events.
     #[must_use]
-    pub fn writers(&self) -> [&Database; 4] {
-        [&self.catalog, &self.coupon, &self.order, &self.payment]
-    }
-
-    /// All owners.
-    #[must_use]
-    pub fn all(&self) -> [&Database; 5] {
+    pub fn writers(&self) -> [&Database; 5] {
         [
             &self.catalog,
             &self.coupon,
             &self.order,
             &self.payment,
+            &self.notification,
+        ]
+    }
+
+    /// All owners.
+    #[must_use]
+    pub fn all(&self) -> [&Database; 6] {
+        [
+            &self.catalog,
+            &self.coupon,
+            &self.order,
+            &self.payment,
+            &self.notification,
             &self.read_model,
         ]
     }

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod commands;
 pub mod config;
+pub mod consumers;
 pub mod data_folder;
 pub mod dead_letters;
 pub mod doctor;
@@ -10,6 +11,7 @@ pub mod gateway;
 pub mod import;
 pub mod ledger;
 pub mod load;
+pub mod outboxes;
 pub mod real_data;
 pub mod sample;
 pub mod shop;

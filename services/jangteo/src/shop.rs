@@ -18,10 +18,12 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use crate::config::Config;
+use crate::consumers::Consumers;
 use crate::data_folder::DataFolder;
 use crate::dead_letters::DeadLetters;
 use crate::gateway;
 use crate::ledger::{Ledger, Tables};
+use crate::outboxes::Outboxes;
 
 /// A running shop. Dropped, it stops at some time; [`Shop::stop`] waits for it.
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Shop {
         let catalog = catalog::Catalog::new(tables.catalog.clone(), currency.clone());
         let coupons = coupon::Coupons::new(tables.coupon.clone(), currency.clone());
         let payments = payment::Payments::new(tables.payment.clone(), currency.clone(), settings)?;
+        let notifications = notification::Notifications::new(tables.notification.clone(), config.notifications()?)?;
         let read_model = read_model::ReadModel::new(tables.read_model.clone(), currency.clone());
 
         let mut inner = Routes::builder();
@@ -94,22 +97,32 @@ impl Shop {
         orders.routes(&mut inner);
         read_model.routes(&mut inner);
         let book = gateway::is_ours(config).then(|| folder.book());
-        let addressees: Vec<_> = orders.addressees().into_iter().chain(read_model.addressees()).collect();
+        let addressees = orders.addressees().into_iter().chain(notifications.addressees());
+        let addressees: Vec<_> = addressees.chain(read_model.addressees()).collect();
         DeadLetters::new(addressees.clone()).routes(&mut inner);
+        Consumers::new(addressees.clone(), read_model.clone()).routes(&mut inner);
+        Outboxes::new(tables.writers()).routes(&mut inner);
         let ledger = Ledger::new(tables.clone(), book);
         ledger.routes(&mut inner);
 
-        let consumers: Vec<Arc<dyn Consumer>> = orders.consumers().into_iter().chain(read_model.consumers()).collect();
+        let consumers = [orders.consumers(), notifications.consumers(), read_model.consumers()];
+        let consumers: Vec<Arc<dyn Consumer>> = consumers.into_iter().flatten().collect();
         let bus = Bus::in_process(consumers);
         for database in tables.writers() {
             tasks.spawn(Relay::new(database.clone(), bus.clone()).run(stop.child_token()));
         }
         for database in tables.all() {
-            tasks.spawn(kit::retention::run(database.clone(), stop.child_token()));
+            let also = if database.owner() == "notification" {
+                notification::SWEPT
+            } else {
+                &[]
+            };
+            tasks.spawn(kit::retention::run(database.clone(), also, stop.child_token()));
         }
         tasks.spawn(kit::dead_letter::line::go_on(addressees, stop.child_token()));
         tasks.spawn(payments.clone().run(stop.child_token()));
         tasks.spawn(orders.run(stop.child_token()));
+        tasks.spawn(notifications.run(stop.child_token()));
         tasks.spawn(read_model.run(stop.child_token()));
         if config.ledger_check_seconds > 0 {
             let every = Duration::from_secs(config.ledger_check_seconds.into());
@@ -218,11 +231,12 @@ async fn open_tables(config: &Config, folder: &DataFolder, clock: &Clock) -> any
             .map(|database| database.with_lease(seconds(config.lease_seconds)))
             .with_context(|| format!("open {owner}"))
     };
-    let (catalog, coupon, order, payment, read_model) = tokio::try_join!(
+    let (catalog, coupon, order, payment, notification, read_model) = tokio::try_join!(
         open("catalog", catalog::MIGRATIONS),
         open("coupon", coupon::MIGRATIONS),
         open("order", order::MIGRATIONS),
         open("payment", payment::MIGRATIONS),
+        open("notification", notification::MIGRATIONS),
         open("read_model", read_model::MIGRATIONS),
     )?;
     Ok(Tables {
@@ -230,6 +244,7 @@ async fn open_tables(config: &Config, folder: &DataFolder, clock: &Clock) -> any
         coupon,
         order,
         payment,
+        notification,
         read_model,
     })
 }

@@ -160,6 +160,56 @@ pub async fn hold(transaction: &WriteTransaction, consumer: &str, delivery: &Del
     store(transaction, consumer, delivery, class, "", 0, State::Waiting).await
 }
 
+/// Buries an event of this owner's own that was handled, where the work that it began has failed since: its mark goes, so
+/// that a re-drive handles it again. A letter of it that was settled is dead once more.
+///
+/// # Errors
+/// A database failure, or there is no such event.
+pub async fn bury_handled(
+    transaction: &WriteTransaction,
+    consumer: &str,
+    subject: &str,
+    version: i64,
+    failure: &Failure,
+    attempts: u32,
+) -> Result<(), Failure> {
+    let sql = "SELECT event_id, type, payload FROM dead_letters WHERE consumer = $1 AND subject = $2 AND version = $3
+        UNION ALL SELECT id AS event_id, type, payload FROM outbox WHERE aggregateid = $2 AND version = $3";
+    let handled: Option<Handled> = transaction.find(sql, values![consumer, subject, version]).await?;
+    let handled = handled.ok_or_else(|| anyhow::anyhow!("{subject} has no event of version {version}"))?;
+    let Handled {
+        event_id,
+        r#type,
+        payload,
+    } = handled;
+    let unmark = "DELETE FROM inbox WHERE consumer = $1 AND event_id = $2";
+    transaction.run(unmark, values![consumer, event_id.as_str()]).await?;
+    let again = "UPDATE dead_letters SET state = 'DEAD', settled_at = NULL, reason_class = $3, error = $4,
+            attempts = attempts + $5, last_at = $6
+        WHERE consumer = $1 AND event_id = $2 AND settled_at IS NOT NULL";
+    let values = values![
+        consumer,
+        event_id.as_str(),
+        class_name(class_of(failure)),
+        failure.to_string(),
+        i64::from(attempts),
+        transaction.context().now.as_microsecond(),
+    ];
+    if transaction.run(again, values).await? == 1 {
+        tracing::error!(consumer, event_id, subject, %failure, "dead letter, again");
+        return Ok(());
+    }
+    let delivery = Delivery::new(event_id, subject.to_owned(), version, r#type, payload);
+    bury(transaction, consumer, &delivery, failure, attempts).await
+}
+
+#[derive(FromQueryResult)]
+struct Handled {
+    event_id: String,
+    r#type: String,
+    payload: Vec<u8>,
+}
+
 async fn store(
     transaction: &WriteTransaction,
     consumer: &str,

@@ -12,6 +12,7 @@ use crate::bus::{Consumer, Delivery};
 use crate::database::{Database, Sql, WriteTransaction};
 use crate::dead_letter::line::Addressee;
 use crate::dead_letter::{self, UNSETTLED};
+use crate::pause::PAUSED;
 use crate::refusal::Failure;
 use crate::retries::Retries;
 use crate::{crash_point, values};
@@ -100,11 +101,12 @@ impl<R: Reactions> Inbox<R> {
         Ok(())
     }
 
-    /// `false`: the event has its mark already, or a dead letter holds its subject.
+    /// `false`: the event has its mark already, a dead letter holds its subject, or the consumer is paused.
     async fn mark_unless_held(&self, transaction: &WriteTransaction, delivery: &Delivery) -> Result<bool, Failure> {
         let sql = format!(
             "INSERT INTO inbox (consumer, event_id, handled_at) SELECT $1, $2, $3
             WHERE NOT EXISTS (SELECT 1 FROM dead_letters WHERE consumer = $1 AND subject = $4 AND {UNSETTLED})
+                AND NOT {PAUSED}
             ON CONFLICT DO NOTHING"
         );
         let values = values![

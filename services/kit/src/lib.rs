@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod money;
 pub mod outbox;
 pub mod page_token;
+pub mod pause;
 pub mod refusal;
 pub mod retention;
 pub mod retries;
@@ -35,6 +36,8 @@ pub const REASONS: &[&[refusal::Reason]] = &[
     dead_letter::DeadLetterRefusal::REASONS,
     edge::RequestFault::REASONS,
     idempotency::RequestRefusal::REASONS,
+    outbox::overview::OutboxRefusal::REASONS,
+    pause::ConsumerRefusal::REASONS,
     money::MoneyRefusal::REASONS,
     page_token::PageRefusal::REASONS,
     revision::RevisionRefusal::REASONS,

@@ -1,5 +1,6 @@
 //! The outbox: events are rows of the change they tell of, and leave through the relay.
 
+pub mod overview;
 mod relay;
 
 use prost::Message;

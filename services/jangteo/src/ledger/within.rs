@@ -117,6 +117,25 @@ pub(super) const INVARIANTS: &[Invariant] = &[
         figure: "SELECT CAST(COUNT(*) AS TEXT) || ' payments' AS figure FROM payments",
     },
     Invariant {
+        name: "messages-at-rest",
+        description: "every message is sent, or a dead letter stands for it",
+        owner: |tables| &tables.notification,
+        broken: "SELECT message_id AS id FROM messages WHERE state = 'PENDING' OR next_at IS NOT NULL
+                 UNION SELECT message_id AS id FROM messages WHERE state = 'FAILED' AND 'message/' || message_id NOT IN
+                     (SELECT subject FROM dead_letters WHERE consumer = 'notification.sender')",
+        figure: "SELECT CAST(COUNT(CASE WHEN state = 'SENT' THEN 1 END) AS TEXT) || ' sent, '
+            || CAST(COUNT(CASE WHEN state = 'FAILED' THEN 1 END) AS TEXT) || ' dead' AS figure FROM messages",
+    },
+    Invariant {
+        name: "facts-are-told-once",
+        description: "no fact was told twice on one channel",
+        owner: |tables| &tables.notification,
+        broken: "SELECT event_id AS id FROM messages GROUP BY event_id, channel HAVING COUNT(*) > 1
+                 UNION SELECT aggregateid AS id FROM outbox WHERE type IN ('MessageSendRequested', 'MessageSent')
+                     GROUP BY aggregateid, type HAVING COUNT(*) > 1",
+        figure: "SELECT CAST(COUNT(DISTINCT event_id) AS TEXT) || ' facts' AS figure FROM messages",
+    },
+    Invariant {
         name: "order-totals",
         description: "an order's subtotal and discount are the sums of its lines, and its total is points and card",
         owner: |tables| &tables.order,

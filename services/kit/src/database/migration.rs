@@ -31,7 +31,8 @@ const KIT: &[Migration] = migrations!(
     "../../migrations/kit",
     [
         "m20261124_000001_create_mechanisms",
-        "m20261129_000002_add_dead_letters_operator"
+        "m20261129_000002_add_dead_letters_operator",
+        "m20261129_000003_add_pauses_and_republications"
     ]
 );
 

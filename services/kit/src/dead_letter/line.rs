@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
 use proto::event::v1::Event;
 use sea_orm::FromQueryResult;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use super::{DeadLetterRefusal, State, class_name, class_of, state_name};
 use crate::context::Context;
 use crate::crash_point;
 use crate::database::{Database, Sql, WriteTransaction};
+use crate::pause;
 use crate::refusal::Failure;
 use crate::retries::Retries;
 use crate::values;
@@ -26,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A line that has not moved for so long was left by whoever moved it; a re-drive pauses for 1 s at most.
 const LEFT_AFTER_MICROSECONDS: i64 = 10_000_000;
 const LINES_MAX: u32 = 100;
+/// Lines that go on side by side, so that their commits can be shared.
+const LINES_AT_ONCE_MAX: usize = 16;
 
 /// Whom events can be given again.
 #[async_trait]
@@ -83,6 +87,10 @@ pub async fn drive(
             return Ok(None);
         };
         if letter.state() != State::Waiting && Some(letter.sequence) != wanted {
+            return Ok(None);
+        }
+        // what an operator names is tried all the same, and nothing follows it
+        if letter.state() == State::Waiting && pause::is_paused(addressee.database().reader(), name).await? {
             return Ok(None);
         }
         let tried = addressee.retries().run(|| redrive(addressee, &letter, operator)).await;
@@ -260,7 +268,7 @@ pub async fn go_on(addressees: Vec<Arc<dyn Addressee>>, stop: CancellationToken)
     }
 }
 
-/// Goes on with the lines of one consumer that nobody has moved for 10 s.
+/// Goes on with the lines of one consumer that nobody has moved for 10 s, unless it is paused.
 ///
 /// # Errors
 /// A database failure; the lines are found again.
@@ -274,10 +282,24 @@ pub async fn go_on_once(addressee: &dyn Addressee) -> Result<(), Failure> {
         HAVING COUNT(CASE WHEN state IN ('DEAD', 'INVESTIGATING') THEN 1 END) = 0 AND MAX(COALESCE(settled_at, 0)) < $2
         LIMIT {LINES_MAX}"
     );
-    let left: Vec<Left> = database.reader().list(&sql, values![addressee.name(), before]).await?;
-    for Left { subject } in left {
-        let nobody = Operator::default();
-        while let Some(Driven { failure: None, .. }) = drive(addressee, &subject, None, &nobody).await? {}
+    loop {
+        if pause::is_paused(database.reader(), addressee.name()).await? {
+            return Ok(());
+        }
+        let left: Vec<Left> = database.reader().list(&sql, values![addressee.name(), before]).await?;
+        let full = left.len() == LINES_MAX as usize;
+        let lines = left.into_iter().map(|Left { subject }| async move {
+            let nobody = Operator::default();
+            while let Some(Driven { failure: None, .. }) = drive(addressee, &subject, None, &nobody).await? {}
+            Ok::<_, Failure>(())
+        });
+        let lines: Vec<_> = lines.collect();
+        futures::stream::iter(lines)
+            .buffer_unordered(LINES_AT_ONCE_MAX)
+            .try_collect::<()>()
+            .await?;
+        if !full {
+            return Ok(());
+        }
     }
-    Ok(())
 }

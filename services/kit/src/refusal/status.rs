@@ -51,7 +51,9 @@ impl Locale {
         known.unwrap_or_default()
     }
 
-    pub(crate) fn tag(self) -> &'static str {
+    /// The language's tag, such as `ko-KR`.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
         match self {
             Self::English => "en-US",
             Self::Korean => "ko-KR",
