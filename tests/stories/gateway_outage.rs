@@ -31,6 +31,7 @@ async fn orders_are_accepted_throughout_and_paid_when_it_is_back(engine: Engine,
     })
     .await;
     shop.stock(&[("book", PRICE, 1_000)]).await;
+    shop.at_rest().await;
     let mina = shop.buyer("mina");
     if hangs {
         let mut behaviour = Profile::Calm.behaviour();

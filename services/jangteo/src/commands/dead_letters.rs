@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use kit::clock::from_proto;
 use kit::dead_letter::{class_name, state_name};
 use proto::operations::v1::dead_letter_service_client::DeadLetterServiceClient;
 use proto::operations::v1::*;
 use serde_json::{Value, json};
-use tonic::Status;
-use tonic_types::StatusExt;
 
 use crate::client::{Client, Connected};
 
@@ -166,7 +164,7 @@ pub(super) async fn run(command: Command, shop: &Connected, json: bool) -> anyho
                 why,
                 ..Default::default()
             };
-            letters.investigate_dead_letter(request).await.map_err(told)?;
+            letters.investigate_dead_letter(request).await?;
         }
         Command::Resolve { letter, why } => {
             let request = ResolveDeadLetterRequest {
@@ -174,7 +172,7 @@ pub(super) async fn run(command: Command, shop: &Connected, json: bool) -> anyho
                 why,
                 ..Default::default()
             };
-            letters.resolve_dead_letter(request).await.map_err(told)?;
+            letters.resolve_dead_letter(request).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -193,11 +191,7 @@ async fn list(
     };
     let mut left = limit;
     loop {
-        let page = letters
-            .list_dead_letters(request.clone())
-            .await
-            .map_err(told)?
-            .into_inner();
+        let page = letters.list_dead_letters(request.clone()).await?.into_inner();
         for letter in page.letters.iter().take(left) {
             if json {
                 println!("{}", as_json(letter));
@@ -224,7 +218,7 @@ async fn list(
 
 async fn summary(letters: &mut DeadLetterServiceClient<Client>, json: bool) -> anyhow::Result<()> {
     let summary = letters.summarize_dead_letters(SummarizeDeadLettersRequest {}).await;
-    let summary = summary.map_err(told)?.into_inner();
+    let summary = summary?.into_inner();
     for count in &summary.counts {
         let (state, class) = (state_name(count.state()), class_name(count.reason_class()));
         let oldest_at = time(count.oldest_at.as_ref());
@@ -250,7 +244,7 @@ async fn summary(letters: &mut DeadLetterServiceClient<Client>, json: bool) -> a
 
 async fn show(letters: &mut DeadLetterServiceClient<Client>, letter: String, json: bool) -> anyhow::Result<()> {
     let request = GetDeadLetterRequest { letter_id: letter };
-    let shown = letters.get_dead_letter(request).await.map_err(told)?.into_inner();
+    let shown = letters.get_dead_letter(request).await?.into_inner();
     let letter = shown.letter.context("an answer without a letter")?;
     let bytes: String = shown.payload.iter().map(|byte| format!("{byte:02x}")).collect();
     let event = shown.event.map(|event| format!("{event:#?}"));
@@ -278,11 +272,7 @@ async fn redrive(
 ) -> anyhow::Result<ExitCode> {
     let (mut applied, mut failed) = (0, 0);
     loop {
-        let answer = letters
-            .redrive_dead_letters(request.clone())
-            .await
-            .map_err(told)?
-            .into_inner();
+        let answer = letters.redrive_dead_letters(request.clone()).await?.into_inner();
         for letter in &answer.letters {
             let outcome = match (request.dry_run, letter.applied) {
                 (true, _) => "would be tried",
@@ -346,12 +336,4 @@ fn why_dead(letter: &DeadLetter) -> String {
 
 fn time(time: Option<&prost_types::Timestamp>) -> String {
     time.map(|time| from_proto(time).to_string()).unwrap_or_default()
-}
-
-/// What a person is told of a refusal.
-fn told(status: Status) -> anyhow::Error {
-    match status.get_details_error_info() {
-        Some(info) => anyhow!("{} ({})", status.message(), info.reason),
-        None => anyhow!(status),
-    }
 }
