@@ -46,7 +46,7 @@ async fn orders_are_accepted_throughout_and_paid_when_it_is_back(engine: Engine,
     }
     // ten minutes later nothing is paid, and nothing was given up
     for order_id in &orders {
-        let order = mina.until(order_id, |_| true).await;
+        let order = mina.until(order_id, |order| order.state() != OrderState::Placed).await;
         assert_eq!(order.state(), OrderState::AwaitingPayment, "{order:?}");
     }
     if hangs {

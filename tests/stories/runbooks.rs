@@ -8,7 +8,7 @@ use std::time::Duration;
 use pg_simulator::Profile;
 use proto::order::v1::PlaceOrderRequest;
 use proto::payment::v1::payment_admin_service_client::PaymentAdminServiceClient;
-use proto::payment::v1::{GetPaymentRequest, PaymentState};
+use proto::payment::v1::{GetPaymentRequest, ListPaymentsRequest, PaymentState};
 use proto::readmodel::v1::OrderState;
 use support::client::card_order;
 use support::gateway::Gateway;
@@ -210,6 +210,16 @@ async fn the_gateway_is_down(engine: Engine) {
     assert!(orders.iter().all(|order_id| seen.contains(order_id)), "{seen}");
     gateway.start(Profile::Calm.behaviour()).await;
     operator.follow("Mend").await;
+    // what was sent twice is looked at until nothing more can turn up
+    until("nothing is looked at any more", async || {
+        shop.clock.advance(Duration::from_secs(2));
+        let request = ListPaymentsRequest::default();
+        let open = PaymentAdminServiceClient::new(shop.connected().as_admin())
+            .list_payments(request)
+            .await;
+        open.unwrap().into_inner().payments.is_empty()
+    })
+    .await;
     let seen = operator.follow("Verify").await;
     assert!(orders.iter().all(|order_id| !seen.contains(order_id)), "{seen}");
     for order_id in &orders {

@@ -19,7 +19,7 @@ use proto::payment::v1::{Discrepancy, DiscrepancyKind, ReconcileDayRequest, Reco
 use super::reconciliation::Difference;
 use super::records::{self, Which};
 use super::sync_payment::ask;
-use super::{Payment, PaymentRefusal, store};
+use super::{Payment, PaymentRefusal, State, store};
 use crate::Payments;
 use crate::card_gateway::Transaction;
 
@@ -115,7 +115,9 @@ fn day_of(instant: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
 
 impl Payments {
     async fn compare(&self, context: &Context, payment: &Payment, why: &str) -> Result<Compared, Failure> {
-        if payment.next_at.is_some() {
+        // one that took nothing is looked at for a while longer, and differs all the same if it has
+        let took_nothing = matches!(payment.state, State::Declined | State::NotCharged);
+        if payment.next_at.is_some() && !took_nothing {
             return Ok(Compared::Open);
         }
         if payment.posts == 0 {
