@@ -1,8 +1,8 @@
 //! Changes what the gateway does while it runs, and shows what is in force.
 //!
-//! `GET /control` answers with [`Behaviour`](crate::Behaviour) as JSON, with the calls that are open now and the most that
+//! `GET /control` answers with [`Behaviour`] as JSON, with the calls that are open now and the most that
 //! were open at once since the last change, and with how often each mode has happened since the start. `POST /control` takes a JSON object of names and values, as
-//! [`Behaviour::set`](crate::Behaviour::set) describes them, all or none; `profile` is set first:
+//! [`Behaviour::set`] describes them, all or none; `profile` is set first:
 //!
 //! ```text
 //! {"profile": "seed", "speed": 10, "hang": 20, "card:1234-5678-9012-3456": "captured_timeout+callback_lost"}
