@@ -64,7 +64,10 @@ fn facts_are_told_by_the_service_that_owns_them() {
     assert_eq!(liked.source, "catalog");
     assert!(liked.comment.starts_with("A user likes a product."));
     let sources: BTreeSet<_> = FACTS.iter().map(|fact| fact.source).collect();
-    assert_eq!(sources, ["catalog", "coupon", "notification", "order", "payment"].into());
+    assert_eq!(
+        sources,
+        ["catalog", "coupon", "notification", "order", "payment"].into()
+    );
     assert_eq!(Fact::ProductLiked(ProductLiked::default()).name(), liked.name);
 }
 

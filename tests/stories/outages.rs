@@ -4,26 +4,13 @@ use std::time::{Duration, Instant};
 
 use proto::catalog::v1::LikeProductRequest;
 use proto::readmodel::v1::ListProductsRequest;
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::ConnectionTrait;
 use support::{Engine, TestShop, reason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 /// Longer than a command is run again, or waits for its turn and then for the lock itself.
 const BOUND: Duration = Duration::from_secs(20);
-
-/// A session that is not of the shop.
-async fn stranger(shop: &TestShop, owner: &str) -> DatabaseConnection {
-    let file = || {
-        format!(
-            "sqlite://{}",
-            shop.config.data_folder.join(format!("{owner}.db")).display()
-        )
-    };
-    let mut options = sea_orm::ConnectOptions::new(shop.config.database_url.clone().unwrap_or_else(file));
-    options.max_connections(1);
-    sea_orm::Database::connect(options).await.unwrap()
-}
 
 async fn like(shop: &TestShop) -> Result<(), Status> {
     let request = LikeProductRequest {
@@ -59,7 +46,7 @@ async fn who_finds_the_database_held_by_others_is_told_to_try_again() {
         shop.at_rest().await;
 
         let begun = Instant::now();
-        let (catalog, views) = (stranger(&shop, "catalog").await, stranger(&shop, "read_model").await);
+        let (catalog, views) = (shop.stranger("catalog").await, shop.stranger("read_model").await);
         let (held, seen) = match engine {
             Engine::Sqlite => {
                 catalog.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();

@@ -6,10 +6,17 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use pg_simulator::Profile;
+use proto::catalog::v1::LikeProductRequest;
+use proto::operations::v1::dead_letter_service_client::DeadLetterServiceClient;
+use proto::operations::v1::outbox_service_client::OutboxServiceClient;
+use proto::operations::v1::{
+    DeadLetter, DeadLetterState, ListDeadLettersRequest, ListOutboxesRequest, Outbox, ReasonClass,
+};
 use proto::order::v1::PlaceOrderRequest;
 use proto::payment::v1::payment_admin_service_client::PaymentAdminServiceClient;
 use proto::payment::v1::{GetPaymentRequest, ListPaymentsRequest, PaymentState};
 use proto::readmodel::v1::OrderState;
+use sea_orm::ConnectionTrait;
 use support::client::card_order;
 use support::gateway::Gateway;
 use support::shop::PATIENCE;
@@ -17,7 +24,13 @@ use support::{Engine, TestShop};
 use tempfile::TempDir;
 
 /// Those that a test below follows.
-const FOLLOWED: &[&str] = &["stuck-payment", "gateway-down", "ledger-imbalance"];
+const FOLLOWED: &[&str] = &[
+    "stuck-payment",
+    "gateway-down",
+    "ledger-imbalance",
+    "growing-outbox",
+    "poison-event",
+];
 /// Which every runbook has, in this order.
 const SECTIONS: &[&str] = &["Symptom", "Look", "Decide", "Mend", "Verify"];
 
@@ -68,13 +81,13 @@ struct Operator {
     runbook: &'static str,
     blocks: Vec<Block>,
     shop: String,
-    order_id: String,
-    day: String,
+    /// What the runbook's commands name.
+    named: Vec<(&'static str, String)>,
     home: TempDir,
 }
 
 impl Operator {
-    fn new(runbook: &'static str, shop: &TestShop, order_id: &str) -> Self {
+    fn new(runbook: &'static str, shop: &TestShop, named: &[(&'static str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_shop-of-its-own"), home.path().join("jangteo")).unwrap();
         let text = std::fs::read_to_string(folder().join(runbook).with_extension("md")).unwrap();
@@ -82,8 +95,11 @@ impl Operator {
             runbook,
             blocks: blocks(&text),
             shop: format!("http://{}", shop.shop().address),
-            order_id: order_id.to_owned(),
-            day: shop.clock.now().strftime("%Y-%m-%d").to_string(),
+            named: named
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .chain([("DAY", shop.clock.now().strftime("%Y-%m-%d").to_string())])
+                .collect(),
             home,
         }
     }
@@ -101,8 +117,7 @@ impl Operator {
                 .env("PATH", path)
                 .env("JANGTEO_ENDPOINT", &self.shop)
                 .env("JANGTEO_LOG", "error")
-                .env("ORDER", &self.order_id)
-                .env("DAY", &self.day)
+                .envs(self.named.iter().map(|(name, value)| (name, value)))
                 .stdin(Stdio::null())
                 .kill_on_drop(true)
                 .output();
@@ -182,7 +197,7 @@ async fn a_payment_is_stuck(engine: Engine) {
     gateway.stop().await;
     shop.clock.advance(Duration::from_secs(120));
 
-    let operator = Operator::new("stuck-payment", &shop, &order_id);
+    let operator = Operator::new("stuck-payment", &shop, &[("ORDER", &order_id)]);
     assert!(operator.follow("Look").await.contains(&order_id));
     gateway.start(Profile::Calm.behaviour()).await;
     assert!(operator.follow("Mend").await.contains("CAPTURED"));
@@ -205,7 +220,7 @@ async fn the_gateway_is_down(engine: Engine) {
     })
     .await;
 
-    let operator = Operator::new("gateway-down", &shop, &orders[0]);
+    let operator = Operator::new("gateway-down", &shop, &[("ORDER", &orders[0])]);
     let seen = operator.follow("Look").await;
     assert!(orders.iter().all(|order_id| seen.contains(order_id)), "{seen}");
     gateway.start(Profile::Calm.behaviour()).await;
@@ -258,7 +273,7 @@ async fn the_ledger_does_not_add_up(engine: Engine) {
     })
     .await;
 
-    let operator = Operator::new("ledger-imbalance", &shop, &order_id);
+    let operator = Operator::new("ledger-imbalance", &shop, &[("ORDER", &order_id)]);
     let seen = operator.follow("Look").await;
     assert!(
         seen.contains("FAIL  gateway-book-agrees") && seen.contains(&order_id),
@@ -266,6 +281,124 @@ async fn the_ledger_does_not_add_up(engine: Engine) {
     );
     assert!(operator.follow("Mend").await.contains("SURPLUS_REFUND"));
     operator.follow("Verify").await;
+    shop.end().await;
+}
+
+async fn outboxes(shop: &TestShop) -> Vec<Outbox> {
+    let mut outboxes = OutboxServiceClient::new(shop.connected().as_admin());
+    let listed = outboxes.list_outboxes(ListOutboxesRequest {}).await;
+    listed.unwrap().into_inner().outboxes
+}
+
+async fn letter(shop: &TestShop, is_it: impl Fn(&DeadLetter) -> bool) -> Option<DeadLetter> {
+    let mut letters = DeadLetterServiceClient::new(shop.connected().as_admin());
+    let listed = letters.list_dead_letters(ListDeadLettersRequest::default()).await;
+    listed.unwrap().into_inner().letters.into_iter().find(is_it)
+}
+
+/// Somebody left a session open that holds the database of the one who tells buyers.
+async fn an_outbox_grows(engine: Engine) {
+    let shop = TestShop::start_with(engine, |config| {
+        let url = config.database_url.take();
+        config.database_url = url.map(|url| format!("{url}?options[lock_timeout]=200ms"));
+    })
+    .await;
+    shop.stock(&[("a", 1_000, 5)]).await;
+    shop.at_rest().await;
+    let forgotten = shop.stranger("notification").await;
+    let hold = match engine {
+        Engine::Sqlite => "BEGIN IMMEDIATE",
+        Engine::Postgres => "BEGIN; LOCK TABLE notification.inbox IN EXCLUSIVE MODE",
+    };
+    forgotten.execute_unprepared(hold).await.unwrap();
+    let mina = shop.buyer("mina");
+    let order_id = mina.place(by("test-approve")).await.unwrap().order_id;
+    let waits = async |owner: &str| {
+        outboxes(&shop)
+            .await
+            .iter()
+            .any(|one| one.owner == owner && one.unpublished > 0)
+    };
+    until("the payment's events wait as well", async || {
+        waits("order").await && waits("payment").await
+    })
+    .await;
+
+    let operator = Operator::new("growing-outbox", &shop, &[]);
+    let seen = operator.follow("Look").await;
+    assert!(
+        seen.contains("UNPUBLISHED") && seen.contains("notification.policy"),
+        "{seen}"
+    );
+    assert!(waits("order").await, "nothing is marked that somebody has not got");
+    forgotten.execute_unprepared("ROLLBACK").await.unwrap();
+    operator.follow("Mend").await;
+    operator.follow("Verify").await;
+    until("nothing waits", async || {
+        outboxes(&shop).await.iter().all(|one| one.unpublished == 0)
+    })
+    .await;
+    mina.until(&order_id, |order| order.state() == OrderState::Paid).await;
+    shop.end().await;
+}
+
+/// A table is not there that a view writes to, and somebody wrote to an outbox by hand.
+async fn an_event_cannot_be_handled(engine: Engine) {
+    let shop = TestShop::start(engine).await;
+    shop.stock(&[("a", 1_000, 5)]).await;
+    shop.at_rest().await;
+    let (views, catalog) = (shop.stranger("read_model").await, shop.stranger("catalog").await);
+    let of = |owner: &str, table: &str| match engine {
+        Engine::Sqlite => table.to_owned(),
+        Engine::Postgres => format!("{owner}.{table}"),
+    };
+    let rename = |from: &str, to: &str| format!("ALTER TABLE {} RENAME TO {to}", of("read_model", from));
+    views
+        .execute_unprepared(&rename("product_likes", "likes_away"))
+        .await
+        .unwrap();
+    let (outbox, bytes) = match engine {
+        Engine::Sqlite => (of("catalog", "outbox"), "X'ffff'"),
+        Engine::Postgres => (of("catalog", "outbox"), r"'\xffff'::bytea"),
+    };
+    let by_hand = format!(
+        "INSERT INTO {outbox} (id, aggregatetype, aggregateid, version, type, payload, bucket, recorded_at)
+            VALUES ('by-hand', 'product', 'product/by-hand', 1, 'ProductRegistered', {bytes}, 0, 0)"
+    );
+    catalog.execute_unprepared(&by_hand).await.unwrap();
+    let mut likes = shop.buyer("mina").likes();
+    let request = LikeProductRequest {
+        product_id: "a".to_owned(),
+        ..Default::default()
+    };
+    likes.like_product(request.clone()).await.unwrap();
+    let liked = |letter: &DeadLetter| letter.r#type == "ProductLiked" && letter.state() == DeadLetterState::Dead;
+    let none = |letter: &DeadLetter| letter.reason_class() == ReasonClass::Undecodable;
+    until("both are put aside", async || {
+        letter(&shop, liked).await.is_some() && letter(&shop, none).await.is_some()
+    })
+    .await;
+    let (dead, none) = (letter(&shop, liked).await.unwrap(), letter(&shop, none).await.unwrap());
+
+    let named = [
+        ("LETTER", &*dead.letter_id),
+        ("CONSUMER", &*dead.consumer),
+        ("NO_EVENT", &*none.letter_id),
+    ];
+    let operator = Operator::new("poison-event", &shop, &named);
+    let seen = operator.follow("Look").await;
+    assert!(
+        seen.contains(&dead.letter_id) && seen.contains("product_likes") && seen.contains("UNDECODABLE"),
+        "{seen}"
+    );
+    operator.follow("Decide").await;
+    views
+        .execute_unprepared(&rename("likes_away", "product_likes"))
+        .await
+        .unwrap();
+    assert!(operator.follow("Mend").await.contains("applied"));
+    let seen = operator.follow("Verify").await;
+    assert!(!seen.contains(" DEAD ") && !seen.contains("WAITING"), "{seen}");
     shop.end().await;
 }
 
@@ -287,4 +420,10 @@ macro_rules! on_both_engines {
     )*};
 }
 
-on_both_engines!(a_payment_is_stuck the_gateway_is_down the_ledger_does_not_add_up);
+on_both_engines! {
+    a_payment_is_stuck
+    the_gateway_is_down
+    the_ledger_does_not_add_up
+    an_outbox_grows
+    an_event_cannot_be_handled
+}

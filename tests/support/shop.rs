@@ -13,6 +13,7 @@ use proto::catalog::v1::{ImportProductsRequest, ImportRow};
 use proto::coupon::v1::campaign_service_client::CampaignServiceClient;
 use proto::coupon::v1::{CampaignKind, CampaignScope, OpenCampaignRequest};
 use proto::money::v1::Money;
+use sea_orm::{ConnectOptions, DatabaseConnection};
 use tempfile::TempDir;
 
 use crate::client::Buyer;
@@ -80,6 +81,19 @@ impl TestShop {
 
     pub fn shop(&self) -> &Shop {
         self.shop.as_ref().unwrap()
+    }
+
+    /// A session of somebody else with the owner's tables.
+    pub async fn stranger(&self, owner: &str) -> DatabaseConnection {
+        let file = || {
+            format!(
+                "sqlite://{}",
+                self.config.data_folder.join(format!("{owner}.db")).display()
+            )
+        };
+        let mut options = ConnectOptions::new(self.config.database_url.clone().unwrap_or_else(file));
+        options.max_connections(1);
+        sea_orm::Database::connect(options).await.unwrap()
     }
 
     pub fn connected(&self) -> &Connected {

@@ -22,6 +22,7 @@ use anyhow::Context;
 use checkouts::Checkouts;
 use clap::{Args, Parser, Subcommand};
 use consumers::Consumers;
+use dead_letters::DeadLetters;
 use events::Events;
 use kit::clock::Clock;
 use kit::money::Currency;
@@ -95,7 +96,7 @@ enum Command {
     /// Look at the events that consumers could not handle, and mend them.
     DeadLetters {
         #[command(subcommand)]
-        command: dead_letters::Command,
+        command: DeadLetters,
     },
     /// See to checkouts that do not come to rest by themselves.
     Checkouts {
@@ -267,7 +268,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
         }
         Command::DeadLetters { command } => {
             at_shop(endpoint, &config, async |shop| {
-                dead_letters::run(command, shop, json).await
+                dead_letters::run(command, shop, output).await
             })
             .await
         }

@@ -4,19 +4,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
-use kit::clock::from_proto;
 use kit::dead_letter::{class_name, state_name};
 use proto::operations::v1::dead_letter_service_client::DeadLetterServiceClient;
 use proto::operations::v1::*;
-use serde_json::{Value, json};
 
+use super::output::{self, Line, Output, time};
 use crate::client::{Client, Connected};
 
 /// Letters asked for at once.
 const PAGE: i32 = 100;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum DeadLetters {
     /// List dead letters, oldest first.
     List {
         #[command(flatten)]
@@ -133,14 +132,13 @@ impl Filter {
     }
 }
 
-/// Does what was asked.
-pub(super) async fn run(command: Command, shop: &Connected, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: DeadLetters, shop: &Connected, output: Output) -> anyhow::Result<ExitCode> {
     let mut letters = DeadLetterServiceClient::new(shop.as_admin());
     match command {
-        Command::List { filter, limit } => list(&mut letters, &filter, limit, json).await?,
-        Command::Summary => summary(&mut letters, json).await?,
-        Command::Show { letter } => show(&mut letters, letter, json).await?,
-        Command::Redrive {
+        DeadLetters::List { filter, limit } => list(&mut letters, &filter, limit, output).await?,
+        DeadLetters::Summary => summary(&mut letters, output).await?,
+        DeadLetters::Show { letter } => show(&mut letters, letter, output).await?,
+        DeadLetters::Redrive {
             letter,
             filter,
             rate,
@@ -156,9 +154,9 @@ pub(super) async fn run(command: Command, shop: &Connected, json: bool) -> anyho
                 why,
                 ..Default::default()
             };
-            return redrive(&mut letters, request, json).await;
+            return redrive(&mut letters, request, output).await;
         }
-        Command::Investigate { letter, why } => {
+        DeadLetters::Investigate { letter, why } => {
             let request = InvestigateDeadLetterRequest {
                 letter_id: letter,
                 why,
@@ -166,7 +164,7 @@ pub(super) async fn run(command: Command, shop: &Connected, json: bool) -> anyho
             };
             letters.investigate_dead_letter(request).await?;
         }
-        Command::Resolve { letter, why } => {
+        DeadLetters::Resolve { letter, why } => {
             let request = ResolveDeadLetterRequest {
                 letter_id: letter,
                 why,
@@ -182,110 +180,81 @@ async fn list(
     letters: &mut DeadLetterServiceClient<Client>,
     filter: &Filter,
     limit: usize,
-    json: bool,
+    output: Output,
 ) -> anyhow::Result<()> {
     let mut request = ListDeadLettersRequest {
         filter: Some(filter.message()),
         page_size: PAGE,
         ..Default::default()
     };
-    let mut left = limit;
+    let mut found = Vec::new();
     loop {
         let page = letters.list_dead_letters(request.clone()).await?.into_inner();
-        for letter in page.letters.iter().take(left) {
-            if json {
-                println!("{}", as_json(letter));
-            } else {
-                println!(
-                    "{}  {}  {}  {}  {} {}  {}",
-                    letter.letter_id,
-                    state_name(letter.state()),
-                    letter.consumer,
-                    letter.r#type,
-                    letter.subject,
-                    letter.version,
-                    why_dead(letter)
-                );
-            }
-        }
-        left = left.saturating_sub(page.letters.len());
-        if left == 0 || page.next_page_token.is_empty() {
-            return Ok(());
+        found.extend(page.letters);
+        if page.next_page_token.is_empty() || found.len() >= limit {
+            break;
         }
         request.page_token = page.next_page_token;
     }
-}
-
-async fn summary(letters: &mut DeadLetterServiceClient<Client>, json: bool) -> anyhow::Result<()> {
-    let summary = letters.summarize_dead_letters(SummarizeDeadLettersRequest {}).await;
-    let summary = summary?.into_inner();
-    for count in &summary.counts {
-        let (state, class) = (state_name(count.state()), class_name(count.reason_class()));
-        let oldest_at = time(count.oldest_at.as_ref());
-        if json {
-            let line = json!({
-                "owner": count.owner, "consumer": count.consumer, "state": state, "reason_class": class,
-                "letters": count.letters, "oldest_at": oldest_at,
-            });
-            println!("{line}");
-        } else {
-            let (letters, consumer) = (count.letters, &count.consumer);
-            println!("{letters:>7}  {consumer}  {state}  {class}  since {oldest_at}");
-        }
-    }
-    let (applied, redriven) = (summary.applied, summary.redriven);
-    if json {
-        println!("{}", json!({ "applied": applied, "redriven": redriven }));
-    } else {
-        println!("of {redriven} re-driven in the last 24 h {applied} were applied");
-    }
+    found.truncate(limit);
+    output::print(found.iter().map(line).collect(), output);
     Ok(())
 }
 
-async fn show(letters: &mut DeadLetterServiceClient<Client>, letter: String, json: bool) -> anyhow::Result<()> {
+async fn summary(letters: &mut DeadLetterServiceClient<Client>, output: Output) -> anyhow::Result<()> {
+    let summary = letters.summarize_dead_letters(SummarizeDeadLettersRequest {}).await;
+    let summary = summary?.into_inner();
+    let counts = summary.counts.iter().map(|count| {
+        vec![
+            ("owner", count.owner.as_str().into()),
+            ("consumer", count.consumer.as_str().into()),
+            ("state", state_name(count.state()).into()),
+            ("reason_class", class_name(count.reason_class()).into()),
+            ("letters", count.letters.into()),
+            ("oldest_at", time(count.oldest_at.as_ref())),
+        ]
+    });
+    output::print(counts.collect(), output);
+    let of_a_day = vec![
+        ("redriven", summary.redriven.into()),
+        ("applied", summary.applied.into()),
+    ];
+    output::print(vec![of_a_day], output);
+    Ok(())
+}
+
+async fn show(letters: &mut DeadLetterServiceClient<Client>, letter: String, output: Output) -> anyhow::Result<()> {
     let request = GetDeadLetterRequest { letter_id: letter };
     let shown = letters.get_dead_letter(request).await?.into_inner();
-    let letter = shown.letter.context("an answer without a letter")?;
     let bytes: String = shown.payload.iter().map(|byte| format!("{byte:02x}")).collect();
-    let event = shown.event.map(|event| format!("{event:#?}"));
-    let mut fields = as_json(&letter);
-    fields["event"] = json!(event);
-    fields["payload_hex"] = json!(bytes);
-    if json {
-        println!("{fields}");
-        return Ok(());
-    }
-    for (name, value) in fields.as_object().into_iter().flatten() {
-        match value {
-            Value::String(text) => println!("{name:<13} {text}"),
-            Value::Null => {}
-            value => println!("{name:<13} {value}"),
-        }
-    }
+    let mut fields = line(&shown.letter.context("an answer without a letter")?);
+    fields.push(("event", shown.event.map(|event| format!("{event:#?}")).into()));
+    fields.push(("payload_hex", bytes.into()));
+    output::print_fields(fields, output);
     Ok(())
 }
 
 async fn redrive(
     letters: &mut DeadLetterServiceClient<Client>,
     mut request: RedriveDeadLettersRequest,
-    json: bool,
+    output: Output,
 ) -> anyhow::Result<ExitCode> {
     let (mut applied, mut failed) = (0, 0);
     loop {
         let answer = letters.redrive_dead_letters(request.clone()).await?.into_inner();
-        for letter in &answer.letters {
+        let tried = answer.letters.iter().map(|letter| {
             let outcome = match (request.dry_run, letter.applied) {
                 (true, _) => "would be tried",
                 (false, true) => "applied",
                 (false, false) => "failed",
             };
-            if json {
-                let line = json!({ "letter_id": letter.letter_id, "outcome": outcome, "error": letter.error });
-                println!("{line}");
-            } else {
-                println!("{}  {outcome}  {}", letter.letter_id, letter.error);
-            }
-        }
+            vec![
+                ("letter_id", letter.letter_id.as_str().into()),
+                ("outcome", outcome.into()),
+                ("error", letter.error.as_str().into()),
+            ]
+        });
+        output::print(tried.collect(), output);
         applied += answer.applied;
         failed += answer.failed;
         if answer.next_page_token.is_empty() {
@@ -293,11 +262,10 @@ async fn redrive(
         }
         request.page_token = answer.next_page_token;
     }
-    if json {
-        println!("{}", json!({ "applied": applied, "failed": failed }));
-    } else {
-        println!("{applied} applied, {failed} failed");
-    }
+    output::print(
+        vec![vec![("applied", applied.into()), ("failed", failed.into())]],
+        output,
+    );
     Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {
@@ -305,35 +273,24 @@ async fn redrive(
     })
 }
 
-fn as_json(letter: &DeadLetter) -> Value {
-    json!({
-        "letter_id": letter.letter_id,
-        "state": state_name(letter.state()),
-        "reason_class": class_name(letter.reason_class()),
-        "owner": letter.owner,
-        "consumer": letter.consumer,
-        "event_id": letter.event_id,
-        "type": letter.r#type,
-        "subject": letter.subject,
-        "version": letter.version,
-        "error": letter.error,
-        "attempts": letter.attempts,
-        "first_at": time(letter.first_at.as_ref()),
-        "last_at": time(letter.last_at.as_ref()),
-        "redriven_at": letter.redriven_at.as_ref().map(|at| time(Some(at))),
-        "settled_at": letter.settled_at.as_ref().map(|at| time(Some(at))),
-        "operator": letter.operator,
-        "why": letter.why,
-    })
-}
-
-fn why_dead(letter: &DeadLetter) -> String {
-    match letter.reason_class() {
-        ReasonClass::Unspecified => String::new(),
-        class => format!("{}: {}", class_name(class), letter.error),
-    }
-}
-
-fn time(time: Option<&prost_types::Timestamp>) -> String {
-    time.map(|time| from_proto(time).to_string()).unwrap_or_default()
+fn line(letter: &DeadLetter) -> Line {
+    vec![
+        ("letter_id", letter.letter_id.as_str().into()),
+        ("state", state_name(letter.state()).into()),
+        ("reason_class", class_name(letter.reason_class()).into()),
+        ("owner", letter.owner.as_str().into()),
+        ("consumer", letter.consumer.as_str().into()),
+        ("type", letter.r#type.as_str().into()),
+        ("subject", letter.subject.as_str().into()),
+        ("version", letter.version.into()),
+        ("attempts", letter.attempts.into()),
+        ("first_at", time(letter.first_at.as_ref())),
+        ("last_at", time(letter.last_at.as_ref())),
+        ("redriven_at", time(letter.redriven_at.as_ref())),
+        ("settled_at", time(letter.settled_at.as_ref())),
+        ("operator", letter.operator.as_str().into()),
+        ("why", letter.why.as_str().into()),
+        ("event_id", letter.event_id.as_str().into()),
+        ("error", letter.error.as_str().into()),
+    ]
 }

@@ -33,8 +33,7 @@ pub(super) type Line = Vec<(&'static str, Value)>;
 pub(super) fn print(lines: Vec<Line>, output: Output) {
     if output == Output::Json {
         for line in lines {
-            let object: Map<String, Value> = line.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            println!("{}", Value::Object(object));
+            print_json(line);
         }
         return;
     }
@@ -57,6 +56,22 @@ pub(super) fn print(lines: Vec<Line>, output: Output) {
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         println!("{}", padded.collect::<Vec<_>>().join(GAP).trim_end());
     }
+}
+
+/// Prints all there is to know of one thing: a name and its value a line.
+pub(super) fn print_fields(line: Line, output: Output) {
+    if output == Output::Json {
+        return print_json(line);
+    }
+    let width = line.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, value) in line {
+        println!("{:<width$}{GAP}{}", name.replace('_', " "), cell(&value));
+    }
+}
+
+fn print_json(line: Line) {
+    let object: Map<String, Value> = line.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    println!("{}", Value::Object(object));
 }
 
 fn cell(value: &Value) -> String {
