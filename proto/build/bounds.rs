@@ -12,6 +12,7 @@ use crate::methods::{self, rust_path};
 /// Patterns that are checked by hand-written code, with the form they become.
 const PATTERNS: &[(&str, &str)] = &[
     ("^[A-Za-z0-9_-]{1,64}$", "Form::Id"),
+    ("^[A-Za-z][A-Za-z0-9_-]{0,63}$", "Form::CardToken"),
     ("^[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{4}$", "Form::CardNumber"),
     ("^[A-Z]{3}$", "Form::Currency"),
 ];

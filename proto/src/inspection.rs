@@ -36,6 +36,7 @@ pub(crate) struct Text {
 pub(crate) enum Form {
     Id,
     Uuid,
+    CardToken,
     CardNumber,
     Currency,
     /// Any visible text of so many characters, with line breaks and tabs if `breaks`.
@@ -69,6 +70,10 @@ impl Inspection {
             Form::Uuid => (
                 has_shape(value, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"),
                 "must be a UUID",
+            ),
+            Form::CardToken => (
+                is_id(value) && value.starts_with(|first: char| first.is_ascii_alphabetic()),
+                "must be a token of TokenizeCard",
             ),
             Form::CardNumber => (has_shape(value, "dddd-dddd-dddd-dddd"), "must be dddd-dddd-dddd-dddd"),
             Form::Currency => (has_shape(value, "AAA"), "must be 3 capital letters"),

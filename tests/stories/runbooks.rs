@@ -383,7 +383,8 @@ async fn an_event_cannot_be_handled(engine: Engine) {
     let named = [
         ("LETTER", &*dead.letter_id),
         ("CONSUMER", &*dead.consumer),
-        ("NO_EVENT", &*none.letter_id),
+        ("CLASS", "internal"),
+        ("NO_EVENT", &*none.subject),
     ];
     let operator = Operator::new("poison-event", &shop, &named);
     let seen = operator.follow("Look").await;

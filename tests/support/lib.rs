@@ -5,6 +5,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+pub mod canary;
 pub mod client;
 pub mod engine;
 pub mod gateway;

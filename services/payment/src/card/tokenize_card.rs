@@ -24,7 +24,7 @@ pub(crate) async fn tokenize_card(
         CardType::Kb => "KB",
         CardType::Hyundai => "HYUNDAI",
     };
-    let (token, number) = (new_id(), CardNumber::new(request.card_number));
+    let (token, number) = (format!("card-{}", new_id()), CardNumber::new(request.card_number));
     let expires_at = context.now + Span::new().hours(CARD_HOURS_MAX);
     let transaction = state.database.begin_write(&context).await?;
     let card = Card {
