@@ -1,8 +1,8 @@
 //! kill −9: at every point before and after a commit, a publication or a call outside, and at random moments under load;
 //! and a database that fails under a shop that lives.
 //!
-//! `JANGTEO_CRASH_TIMES` is at how many passings of each point a process is killed, on both engines; without it each point is
-//! passed once, on one of the two. `JANGTEO_KILLS` (default 5) is how often at random, on both engines; `JANGTEO_OUTAGES`
+//! `JANGTEO_CRASH_TIMES` is how often a process is killed at each point, at one passing after the other, on both engines;
+//! without it once, on one of the two. `JANGTEO_KILLS` (default 5) is how often at random, on both engines; `JANGTEO_OUTAGES`
 //! (default 2) how often PostgreSQL fails in each way.
 #![allow(
     clippy::unwrap_used,
