@@ -8,7 +8,7 @@ mod within;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -29,10 +29,12 @@ use crate::client::Connected;
 pub use watch::{Alarm, Round};
 
 /// How long a shop may take to come to rest after the last fault.
-pub const AT_REST_SECONDS_MAX: u64 = 60;
+pub const AT_REST_MAX: Duration = Duration::from_secs(60);
 /// Violations that are named.
 const SAMPLES_MAX: usize = 10;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Between two checks, times what the last one took: a large shop needs its cores to come to rest.
+const PAUSES_PER_CHECK: u32 = 4;
 /// Ends the name of an event that is not in the journal and has not left its outbox.
 const NOT_PUBLISHED: &str = " (not published yet)";
 
@@ -182,14 +184,17 @@ pub async fn check(shop: &Connected) -> Result<Vec<CheckResponse>, Status> {
 ///
 /// # Errors
 /// When the shop does not answer.
-pub async fn print_check(shop: &Connected, wait_seconds: u64, json: bool) -> anyhow::Result<bool> {
-    let patience = std::time::Instant::now() + Duration::from_secs(wait_seconds);
+pub async fn print_check(shop: &Connected, patience: Duration, json: bool) -> anyhow::Result<bool> {
+    let end = Instant::now() + patience;
     let invariants = loop {
+        let begun = Instant::now();
         let invariants = check(shop).await?;
-        if invariants.iter().all(|invariant| invariant.holds) || std::time::Instant::now() >= patience {
+        let left = end.saturating_duration_since(Instant::now());
+        if invariants.iter().all(|invariant| invariant.holds) || left.is_zero() {
             break invariants;
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        let pause = ASK_AGAIN.max(begun.elapsed() * PAUSES_PER_CHECK);
+        tokio::time::sleep(pause.min(left)).await;
     };
     for invariant in &invariants {
         let CheckResponse {
