@@ -18,8 +18,8 @@ const CALM_MS: std::ops::Range<u64> = 100..600;
 const DOWN_MS: std::ops::Range<u64> = 0..6_500;
 /// Commits that are lost in one outage.
 const COMMITS_LOST: usize = 6;
-/// Of so many rows, one is refused when its transaction commits.
-const ROWS_PER_REFUSAL: u32 = 29;
+/// Of so many transactions that write to the tables below, one is refused when it commits.
+const COMMITS_PER_REFUSAL: u32 = 7;
 /// Tables that everybody wants, of every owner that an order has to do with.
 const HOT_TABLES: [&str; 8] = [
     "catalog.stock_levels",
@@ -181,13 +181,17 @@ impl Site {
         if self.outage != Outage::SerializationFailure {
             return;
         }
-        // rows also fail to be serialized by themselves; these do so at the commit
+        // rows also fail to be serialized by themselves; these transactions do so at the commit
         let session = self.session().await;
         let refuse = format!(
-            "CREATE SEQUENCE public.rows;
+            "CREATE SEQUENCE public.commits;
             CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                IF nextval('public.rows') % {ROWS_PER_REFUSAL} = 0 THEN
-                    RAISE EXCEPTION 'could not serialize access, at the commit' USING ERRCODE = '40001';
+                -- once a transaction, however many rows it has
+                IF current_setting('refuse.asked', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+                    PERFORM set_config('refuse.asked', pg_current_xact_id()::text, true);
+                    IF nextval('public.commits') % {COMMITS_PER_REFUSAL} = 0 THEN
+                        RAISE EXCEPTION 'could not serialize access, at the commit' USING ERRCODE = '40001';
+                    END IF;
                 END IF;
                 RETURN NULL;
             END $$;"

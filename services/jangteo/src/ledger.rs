@@ -28,8 +28,8 @@ use crate::client::Connected;
 
 pub use watch::{Alarm, Round};
 
-/// How long a shop may take to come to rest after the last fault.
-pub const AT_REST_MAX: Duration = Duration::from_secs(60);
+/// How long a shop may take to come to rest: a payment whose POSTs all fail is looked up before each, and half a minute after the last.
+pub const AT_REST_MAX: Duration = Duration::from_secs(180);
 /// Violations that are named.
 const SAMPLES_MAX: usize = 10;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
