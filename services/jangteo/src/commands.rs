@@ -4,32 +4,33 @@ mod checkouts;
 mod consumers;
 mod dead_letters;
 mod events;
+mod load;
 mod outbox;
 mod output;
 mod payments;
+mod simulator;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::Connected;
 use crate::config::{self, Config, LogFormat};
-use crate::load::replay::Plan;
-use crate::load::{Pace, place, replay};
 use crate::shop::Shop;
 use crate::{doctor, import, ledger, sample};
 use anyhow::Context;
 use checkouts::Checkouts;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use consumers::Consumers;
 use dead_letters::DeadLetters;
 use events::Events;
 use kit::clock::Clock;
 use kit::money::Currency;
+use load::Load;
 use outbox::Outboxes;
 use output::Output;
 use payments::Payments;
+use simulator::Simulator;
 use tracing_subscriber::EnvFilter;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -129,46 +130,9 @@ enum Command {
         command: ConfigCommand,
     },
     /// Run only the payment gateway simulator, or change one that runs.
-    PgSimulator {
-        /// Set a rate in permille, a delay in milliseconds, a profile or a card's fate, such as `hang=20`, `hang_ms=5000`,
-        /// `reply_delay_ms=100-500`, `speed=10`, `profile=hostile`, `card:1234-5678-9012-3456=captured_timeout`; may be
-        /// given several times. An unknown rate is answered with the names of all.
-        #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-        set: Vec<(String, String)>,
-        /// Set it at the simulator that runs there (also one inside a shop), print as JSON what is in force, and end.
-        #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "http://127.0.0.1:8082")]
-        at: Option<String>,
-    },
+    PgSimulator(Simulator),
     /// Exit 0 if the shop serves, 1 if not.
     Healthcheck,
-}
-
-#[derive(Debug, Args)]
-struct Load {
-    /// Play the baskets of this folder as orders.
-    #[arg(long, value_name = "FOLDER", required_unless_present = "place")]
-    replay: Option<PathBuf>,
-    /// Place so many orders of one line, paid by points, of 10,000 products that are imported for it.
-    #[arg(long, value_name = "ORDERS", conflicts_with_all = ["replay", "month", "orders"])]
-    place: Option<usize>,
-    /// Pay the placed orders with this card instead of points, and look at and like a product besides each.
-    #[arg(long, value_name = "TOKEN", requires = "place")]
-    card: Option<String>,
-    /// End without waiting until the shop is at rest and its ledger holds.
-    #[arg(long)]
-    no_check: bool,
-    /// Only these months, such as 2017-01; may be given several times.
-    #[arg(long)]
-    month: Vec<String>,
-    /// Only the first so many baskets.
-    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
-    orders: usize,
-    /// Orders a second.
-    #[arg(long, default_value_t = 400.0)]
-    rate: f64,
-    /// Orders under way at once at most.
-    #[arg(long, default_value_t = 256)]
-    in_flight: usize,
 }
 
 #[derive(Debug, Subcommand)]
@@ -257,7 +221,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import { folder, keep_dates } => import(&folder, keep_dates, endpoint, &config).await,
-        Command::Load(load) => load_shop(load, endpoint, &config, json).await,
+        Command::Load(load) => load::run(load, &config, output).await,
         Command::Ledger {
             command: LedgerCommand::Check { wait_seconds },
         } => {
@@ -308,7 +272,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             print!("{}", toml::to_string(&config)?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::PgSimulator { set, at } => pg_simulator(&config, &set, at.as_deref()).await,
+        Command::PgSimulator(command) => simulator::run(command, &config).await,
         Command::Healthcheck => Ok(if doctor::serves(endpoint, &config).await {
             ExitCode::SUCCESS
         } else {
@@ -388,66 +352,6 @@ async fn import(
     } else {
         ExitCode::FAILURE
     })
-}
-
-async fn load_shop(load: Load, endpoint: Option<&str>, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let pace = Pace {
-        rate: load.rate,
-        in_flight_max: load.in_flight,
-    };
-    let plan = Plan {
-        months: load.month,
-        orders_max: load.orders,
-    };
-    let (shop, currency) = (Arc::new(Connected::open(endpoint, config).await?), currency(config)?);
-    let begun = Instant::now();
-    let report = match (load.place, &load.replay) {
-        (Some(orders), _) => place::place(shop.clone(), &currency, orders, load.card, &pace).await?,
-        (None, Some(folder)) => {
-            replay::replay(folder, shop.clone(), &currency, &plan, &pace, Clock::default().now()).await?
-        }
-        (None, None) => anyhow::bail!("nothing to load the shop with"),
-    };
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
-    }
-    // what piled up meanwhile takes no longer than it took to pile up
-    let patience = ledger::AT_REST_MAX + begun.elapsed();
-    let holds = load.no_check || ledger::print_check(&shop, patience, json).await?;
-    if let Some(shop) = Arc::into_inner(shop) {
-        shop.close().await;
-    }
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn pg_simulator(config: &Config, set: &[(String, String)], at: Option<&str>) -> anyhow::Result<ExitCode> {
-    if let Some(at) = at {
-        let in_force = pg_simulator::control::send(at, set).await?;
-        println!("{}", serde_json::to_string_pretty(&in_force)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut simulator = pg_simulator::Config::new(config.data_folder.clone(), config.gateway.parse()?);
-    pg_simulator::control::set_all(&mut simulator.behaviour, set)?;
-    let listener = tokio::net::TcpListener::bind(config.gateway_listen)
-        .await
-        .with_context(|| format!("listen on {}", config.gateway_listen))?;
-    std::fs::create_dir_all(&config.data_folder)?;
-    println!("gateway    http://{} ({})", listener.local_addr()?, config.gateway);
-    let stop = tokio_util::sync::CancellationToken::new();
-    let served = tokio::spawn(pg_simulator::serve(simulator, listener, stop.clone()));
-    stop_signal().await?;
-    stop.cancel();
-    served.await??;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let split = text
-        .split_once('=')
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    split.ok_or_else(|| "expected NAME=VALUE".to_owned())
 }
 
 fn currency(config: &Config) -> anyhow::Result<Currency> {
