@@ -12,6 +12,7 @@ mod gateway_outage;
 mod grpcurl;
 mod ledger;
 mod limits;
+mod load;
 mod messages;
 mod orders;
 mod outages;

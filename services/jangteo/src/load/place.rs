@@ -1,6 +1,7 @@
 //! `jangteo load --place`: orders of one line each, paid by points or a card, of products that nobody else wants.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,8 +13,8 @@ use proto::order::v1::order_service_client::OrderServiceClient;
 use proto::order::v1::{LineToOrder, PlaceOrderRequest};
 use proto::payment::v1::ChargePointsRequest;
 use proto::payment::v1::point_service_client::PointServiceClient;
-use proto::readmodel::v1::GetProductRequest;
 use proto::readmodel::v1::product_query_service_client::ProductQueryServiceClient;
+use proto::readmodel::v1::{BatchGetProductsRequest, GetProductRequest};
 use tokio::time::Instant;
 use tonic::Request;
 
@@ -26,6 +27,10 @@ const PRICE: i64 = 100;
 /// More of everything than any load takes.
 const PLENTY: i64 = 1_000_000_000;
 const ROWS_PER_MESSAGE: usize = 500;
+const PRODUCTS_PER_LOOK: usize = 100;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long views may take to hold what was imported.
+const SEEN_MAX: Duration = Duration::from_secs(60);
 
 /// Stocks the shop with what is ordered, and places so many orders: paid by points, or by `card`, where a buyer also looks at
 /// the product and likes it.
@@ -41,6 +46,9 @@ pub async fn place(
 ) -> anyhow::Result<Report> {
     stock(&shop, currency).await?;
     give_points(&shop, currency).await?;
+    if card.is_some() {
+        until_seen(&shop).await?;
+    }
     let points = card.is_none().then(|| currency.money(PRICE));
     at_pace("orders", (0..orders).collect(), pace, move |number, latencies| {
         let (shop, points, card) = (shop.clone(), points.clone(), card.clone());
@@ -121,6 +129,31 @@ async fn stock(shop: &Connected, currency: &Currency) -> anyhow::Result<()> {
         "products were refused: {:?}",
         imported.refusals.first()
     );
+    Ok(())
+}
+
+/// Waits until whoever looks at a product finds it.
+async fn until_seen(shop: &Connected) -> anyhow::Result<()> {
+    let mut client = ProductQueryServiceClient::new(shop.as_customer(&buyer(0)));
+    let end = Instant::now() + SEEN_MAX;
+    let numbers: Vec<usize> = (0..PRODUCTS).collect();
+    for numbers in numbers.chunks(PRODUCTS_PER_LOOK) {
+        let request = BatchGetProductsRequest {
+            product_ids: numbers.iter().map(|number| product(*number)).collect(),
+            ..Default::default()
+        };
+        loop {
+            let seen = client.batch_get_products(request.clone()).await?.into_inner();
+            if seen.products.len() == numbers.len() {
+                break;
+            }
+            ensure!(
+                Instant::now() < end,
+                "products are not seen {SEEN_MAX:?} after their import"
+            );
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
     Ok(())
 }
 
