@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 use support::engine::{new_database_on, quiet_port};
 use support::postgres::Postgres;
+use support::wait::until;
 use tokio::sync::watch;
 
 use crate::crowd::Crowd;
@@ -280,7 +281,12 @@ impl Site {
         let transaction = session.begin().await.unwrap();
         let last = "SELECT FROM catalog.stock_levels WHERE product_id = (SELECT max(product_id) FROM catalog.stock_levels) FOR UPDATE";
         transaction.execute_unprepared(last).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        // an order that has locked other products by now, and wants this one
+        let waiting =
+            "SELECT 1 AS one FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple') LIMIT 1";
+        let waiting = || Statement::from_string(DbBackend::Postgres, waiting);
+        let waits = async || transaction.query_one_raw(waiting()).await.unwrap().is_some();
+        until("an order waits for the product", waits).await;
         let all = "SELECT FROM catalog.stock_levels ORDER BY product_id FOR UPDATE";
         transaction.execute_unprepared(all).await.unwrap();
         transaction.rollback().await.unwrap();

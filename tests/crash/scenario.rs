@@ -1,6 +1,6 @@
 //! A day of the shop that passes every command, reaction and step of a checkout, and what must be true at its end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kit::clock::{Clock, to_proto};
 use proto::coupon::v1 as coupon;
@@ -9,6 +9,7 @@ use proto::payment::v1 as payment;
 use proto::readmodel::v1 as view;
 use support::client::{card_order, point_order};
 use support::shop::money;
+use support::wait::within;
 use tokio::sync::watch;
 use view::OrderState;
 
@@ -304,11 +305,8 @@ impl Scenario {
     }
 
     async fn until(&self, what: &str, state: impl AsyncFn() -> bool) {
-        let patience = Instant::now() + PATIENCE;
-        while !state().await {
-            assert!(Instant::now() < patience, "not in time: {what}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let look = async || if state().await { Ok(()) } else { Err("otherwise") };
+        within(PATIENCE, what, look).await;
     }
 }
 

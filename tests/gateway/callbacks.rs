@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::service::{SECRET, Service, won};
 use support::Engine;
+use support::wait::until;
 
 const FLOOD: usize = 10_000;
 /// No call waits so long that a flood could be why.
@@ -132,11 +133,7 @@ async fn a_callback_of_a_capture_after_the_proof_of_absence_gives_the_money_back
         service.request("order", &card, 1_000).await.unwrap();
         service.until("order", "NOT_CHARGED").await;
         service.decided("order.1").await;
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while service.kept("order.1") > 0 {
-            assert!(Instant::now() < deadline, "{engine:?}: the money stays");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("the money goes back", async || service.kept("order.1") == 0).await;
         service.all_at_rest(Duration::from_secs(60)).await;
         assert_eq!(service.row("order").await.state, "NOT_CHARGED");
     }

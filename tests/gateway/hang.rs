@@ -10,6 +10,7 @@ use proto::payment::v1::{ChargePointsRequest, PreviewPointsRequest};
 
 use crate::service::{Service, won};
 use support::Engine;
+use support::wait::until;
 
 /// The bulkhead of the contract.
 const CALLS_MAX: u64 = 30;
@@ -56,11 +57,8 @@ async fn thirty_calls_are_held_no_connection_is_and_other_calls_answer() {
                     .unwrap();
             })
             .await;
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while service.control(&[]).await["calls"]["now"].as_u64() != Some(CALLS_MAX) {
-            assert!(Instant::now() < deadline, "{engine:?}: the gateway is not asked");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let held = async || service.control(&[]).await["calls"]["now"].as_u64();
+        until("as many calls hang as may", async || held().await == Some(CALLS_MAX)).await;
 
         // more calls than there are connections, one after the other and at once
         let slowest = stream::iter(0..60)

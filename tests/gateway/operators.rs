@@ -6,6 +6,7 @@ use kit::values;
 use pg_simulator::Profile;
 use proto::payment::v1::*;
 use support::Engine;
+use support::wait::{eventually, until};
 use tonic::Status;
 
 use crate::service::{Service, reason, won};
@@ -89,15 +90,13 @@ async fn store_late(service: &Service, gateway_id: &str, amount: i64) {
         r#"{{"orderId":"{gateway_id}","cardType":"KB","cardNo":"{CARD}","amount":{amount},"callbackUrl":"http://127.0.0.1:9/"}}"#
     );
     post(service, "", body).await;
-    let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-    while service
-        .book()
-        .of_order(gateway_id)
-        .any(|stored| stored.verdict.is_none())
-    {
-        assert!(tokio::time::Instant::now() < patience, "{gateway_id} stays undecided");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until(format!("{gateway_id} is decided"), async || {
+        service
+            .book()
+            .of_order(gateway_id)
+            .all(|stored| stored.verdict.is_some())
+    })
+    .await;
 }
 
 async fn post(service: &Service, path: &str, body: String) {
@@ -233,13 +232,11 @@ async fn a_day_is_compared_page_by_page_and_not_without_a_gateway() {
         }
         service.start_gateway(Profile::Calm.behaviour()).await;
         // the breaker may be open for a moment
-        let rest = loop {
-            match reconcile_from(&service, &token).await {
-                Ok(page) => break page,
-                refused => assert_eq!(reason(refused), "GATEWAY_UNAVAILABLE", "{engine:?}"),
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        };
+        let rest = eventually("the gateway is asked again", async || {
+            let page = reconcile_from(&service, &token).await;
+            page.map_err(|refused| assert_eq!(reason(Err::<(), _>(refused)), "GATEWAY_UNAVAILABLE", "{engine:?}"))
+        })
+        .await;
         assert_eq!(
             (told + rest.agreeing, rest.next_page_token.as_str()),
             (251, ""),
@@ -273,13 +270,11 @@ async fn a_stuck_payment_is_listed_shown_and_asked_about_now() {
         assert_eq!(reason(unpaid), "PAYMENT_NOT_CAPTURED", "{engine:?}");
 
         service.start_gateway(Profile::Calm.behaviour()).await;
-        let resolved = loop {
-            match resolve(&service, "stuck-order", Resolution::Ask).await {
-                Ok(resolved) => break resolved,
-                refused => assert_eq!(reason(refused), "GATEWAY_UNAVAILABLE", "{engine:?}"),
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        };
+        let resolved = eventually("the gateway is asked again", async || {
+            let resolved = resolve(&service, "stuck-order", Resolution::Ask).await;
+            resolved.map_err(|refused| assert_eq!(reason(Err::<(), _>(refused)), "GATEWAY_UNAVAILABLE", "{engine:?}"))
+        })
+        .await;
         assert_eq!(resolved.payment.unwrap().state(), PaymentState::Captured, "{engine:?}");
         assert_eq!(resolved.next_look_at, None, "{engine:?}");
         assert_eq!(list(&service, PaymentState::Unspecified).await, [""; 0], "{engine:?}");

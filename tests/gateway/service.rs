@@ -24,6 +24,7 @@ use proto::payment::v1::{
 use serde_json::Value;
 use support::Engine;
 use support::engine::quiet_port;
+use support::wait::{eventually, until, within};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -35,7 +36,6 @@ use tonic_types::StatusExt;
 pub const SECRET: &str = "unguessable";
 /// Payments that may wait for the gateway.
 pub const QUEUE_MAX: i64 = 60;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Service {
     pub payments: Payments,
@@ -60,6 +60,11 @@ pub struct Row {
     pub refunded: i64,
     pub posts: i32,
     pub next_at: Option<i64>,
+}
+
+#[derive(sea_orm::FromQueryResult)]
+struct Count {
+    count: i64,
 }
 
 #[derive(sea_orm::FromQueryResult)]
@@ -262,22 +267,15 @@ impl Service {
 
     /// Waits until nothing is open of any attempt.
     pub async fn all_at_rest(&self, patience: Duration) {
-        let deadline = tokio::time::Instant::now() + patience;
-        loop {
+        within(patience, "no attempt is open", async || {
             let rows = self.rows().await;
-            let open: Vec<_> = rows.iter().filter(|row| row.next_at.is_some()).collect();
-            if open.is_empty() {
-                return;
+            let mut open = rows.iter().filter(|row| row.next_at.is_some());
+            match open.next() {
+                None => Ok(()),
+                Some(one) => Err(format!("{} of {} are, such as {one:?}", open.count() + 1, rows.len())),
             }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "{} of {} are open, such as {:?}",
-                open.len(),
-                rows.len(),
-                open[0]
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        })
+        .await;
     }
 
     pub async fn row(&self, order_id: &str) -> Row {
@@ -301,34 +299,28 @@ impl Service {
     }
 
     pub async fn until_row(&self, order_id: &str, is_so: impl Fn(&Row) -> bool) -> Row {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
+        eventually(order_id, async || {
             let row = self.row(order_id).await;
-            if is_so(&row) {
-                return row;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "{order_id} stays {} ({})",
-                row.state,
-                row.reason
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            if is_so(&row) { Ok(row) } else { Err(row) }
+        })
+        .await
     }
 
     /// Waits until the gateway has decided what it was asked under this id.
     pub async fn decided(&self, gateway_id: &str) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let is_decided = || {
+        until(format!("{gateway_id} is decided"), async || {
             self.book()
                 .of_order(gateway_id)
                 .any(|transaction| transaction.verdict.is_some())
-        };
-        while !is_decided() {
-            assert!(tokio::time::Instant::now() < deadline, "{gateway_id} stays undecided");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        })
+        .await;
+    }
+
+    /// How often the gateway was asked of any attempt, and did not answer.
+    pub async fn asked_in_vain(&self) -> i64 {
+        let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS count FROM payment_journal WHERE said LIKE '%not reached%'";
+        let found: Option<Count> = self.database.reader().find(sql, values![]).await.unwrap();
+        found.unwrap().count
     }
 
     /// Takes an attempt from its driver, as another driver would, for good; `false` if its POST is not under way.

@@ -5,6 +5,7 @@ use pg_simulator::{Behaviour, Profile};
 
 use crate::service::Service;
 use support::Engine;
+use support::wait::until;
 
 const PAYMENTS: usize = 40;
 
@@ -61,6 +62,9 @@ async fn every_fault_at_once_charges_nobody_twice() {
     }
 }
 
+/// Calls that find no gateway before it is back: more than open the breaker.
+const VAIN: i64 = 20;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_gateway_down_payments_wait_and_are_paid_when_it_is_back() {
     for engine in Engine::BOTH {
@@ -72,7 +76,10 @@ async fn with_the_gateway_down_payments_wait_and_are_paid_when_it_is_back() {
                 .await
                 .unwrap();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+        until("the gateway was asked in vain", async || {
+            service.asked_in_vain().await >= VAIN
+        })
+        .await;
         service.start_gateway(Profile::Calm.behaviour()).await;
         for number in 0..30 {
             let row = service.until(&format!("order-{number}"), "CAPTURED").await;
@@ -97,7 +104,7 @@ async fn a_gateway_that_dies_and_comes_back_loses_no_payment() {
         service.request("order", "test-approve", 100).await.unwrap();
         service.until("order", "PENDING").await;
         service.stop_gateway().await;
-        tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
+        until("it was asked how it went", async || service.asked_in_vain().await >= 2).await;
         service.start_gateway(slow).await;
         service.until("order", "CAPTURED").await;
         assert_eq!(service.kept("order.1"), 100, "{engine:?}");

@@ -1,7 +1,5 @@
 //! All services on either engine, with a line between orders and the others; workers and drivers run when a test says so.
 
-use std::time::{Duration, Instant};
-
 use futures::TryStreamExt;
 use jangteo::ledger::{Ledger, Tables};
 use kit::bus::Bus;
@@ -29,7 +27,8 @@ use proto::order::v1::{CancelOrderRequest, Order, PlaceOrderRequest};
 use proto::payment::v1::ChargePointsRequest;
 use proto::payment::v1::point_service_client::PointServiceClient;
 use support::Engine;
-use support::shop::{PATIENCE, campaign, money, row};
+use support::shop::{campaign, money, row};
+use support::wait::eventually;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -38,8 +37,6 @@ use tonic::service::Routes;
 use tonic::{Request, Status};
 
 use crate::bad_line::Line;
-
-const POLL: Duration = Duration::from_millis(10);
 
 /// A shop whose only customer is mina.
 pub struct House {
@@ -209,15 +206,11 @@ impl House {
 
     /// Waits until what is read is so.
     pub async fn until<F: Future<Output = String>>(&self, read: impl Fn() -> F, wanted: &str) {
-        let patience = Instant::now() + PATIENCE;
-        loop {
+        eventually(wanted, async || {
             let seen = read().await;
-            if seen == wanted {
-                return;
-            }
-            assert!(Instant::now() < patience, "stays {seen}, not {wanted}");
-            tokio::time::sleep(POLL).await;
-        }
+            if seen == wanted { Ok(()) } else { Err(seen) }
+        })
+        .await;
     }
 
     /// Transactions of an order in the gateway's book.
@@ -241,18 +234,14 @@ impl House {
 
     /// Waits until every invariant of the ledger holds and nothing is under way, then ends.
     pub async fn end(self) {
-        let patience = Instant::now() + PATIENCE;
-        loop {
+        eventually("the house is at rest", async || {
             let mut ledger = LedgerServiceClient::new(self.connection.clone());
             let answers = ledger.check(CheckRequest {}).await.unwrap().into_inner();
             let mut broken: Vec<_> = answers.try_collect().await.unwrap();
             broken.retain(|invariant| !invariant.holds);
-            if broken.is_empty() {
-                break;
-            }
-            assert!(Instant::now() < patience, "not at rest: {broken:#?}");
-            tokio::time::sleep(POLL * 5).await;
-        }
+            if broken.is_empty() { Ok(()) } else { Err(broken) }
+        })
+        .await;
         self.stop.cancel();
     }
 }

@@ -20,6 +20,7 @@ use proto::event::v1::event::Fact;
 use proto::event::v1::{Event, ProductLiked};
 use proto::operations::v1::DeadLetterFilter;
 use support::Engine;
+use support::wait::within;
 use tokio_util::sync::CancellationToken;
 
 use crate::{context, database};
@@ -190,20 +191,15 @@ async fn publish(database: &Database, inbox: &Arc<Inbox<Noting>>) {
     let bus = Bus::in_process(vec![inbox.clone() as Arc<dyn Consumer>]);
     let stop = CancellationToken::new();
     let relay = tokio::spawn(Relay::new(database.clone(), bus).run(stop.clone()));
-    let patience = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    within(PATIENCE, "all events are published", async || {
         let sql = "SELECT COUNT(*) AS unpublished FROM outbox WHERE published_at IS NULL";
         let left: Option<Left> = database.reader().find(sql, vec![]).await.unwrap();
-        let left = left.unwrap().unpublished;
-        if left == 0 {
-            break;
+        match left.unwrap().unpublished {
+            0 => Ok(()),
+            left => Err(format!("{left} are not")),
         }
-        assert!(
-            tokio::time::Instant::now() < patience,
-            "{left} events are not published"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    })
+    .await;
     stop.cancel();
     relay.await.unwrap();
 }

@@ -12,6 +12,7 @@ use kit::values;
 use proto::event::v1::ProductLiked;
 use proto::event::v1::event::Fact;
 use support::Engine;
+use support::wait::until;
 use tokio_util::sync::CancellationToken;
 
 use crate::{context, database};
@@ -114,7 +115,10 @@ async fn two_relays_give_every_event_once_and_in_order() {
         for writer in writers.collect::<Vec<_>>() {
             writer.await.unwrap();
         }
-        wait_until(|| memory.times.lock().unwrap().len() == 2_000).await;
+        until("all are published", async || {
+            memory.times.lock().unwrap().len() == 2_000
+        })
+        .await;
         stop.cancel();
         for relay in relays {
             relay.await.unwrap();
@@ -160,7 +164,10 @@ async fn a_row_that_commits_after_a_later_one_is_not_lost() {
         change(&database, "1").await;
         first.commit_quietly().await.unwrap();
     }
-    wait_until(|| memory.times.lock().unwrap().len() == 20_000).await;
+    until("all are published", async || {
+        memory.times.lock().unwrap().len() == 20_000
+    })
+    .await;
     stop.cancel();
     relay.await.unwrap();
     assert!(memory.times.lock().unwrap().values().all(|times| *times == 1));
@@ -202,13 +209,5 @@ async fn a_change_whose_event_cannot_be_stored_is_not_made() {
             .await
             .unwrap();
         assert_eq!(thing.unwrap().amount, 0, "{engine:?}: changed, and nobody is told");
-    }
-}
-
-async fn wait_until(reached: impl Fn() -> bool) {
-    let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !reached() {
-        assert!(tokio::time::Instant::now() < patience, "not reached within 60 s");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

@@ -16,7 +16,7 @@ use sea_orm::sqlx::Row;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use serde_json::Value as Json;
 use support::Engine;
-use support::shop::PATIENCE;
+use support::wait::PATIENCE;
 use tempfile::TempDir;
 
 const PRODUCTS: u32 = 100_000;

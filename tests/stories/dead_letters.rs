@@ -1,7 +1,5 @@
 //! What operators do about events that could not be handled, through gRPC and the command line.
 
-use std::time::{Duration, Instant};
-
 use jangteo::client::Client;
 use kit::context::Context;
 use kit::database::{Database, Sql};
@@ -13,7 +11,7 @@ use proto::payment::v1::CloseAttemptRequest;
 use proto::readmodel::v1::audit_service_client::AuditServiceClient;
 use proto::readmodel::v1::{GetProductRequest, ListEventsRequest};
 use support::client::card_order;
-use support::shop::PATIENCE;
+use support::wait::eventually;
 use support::{TestShop, reason, story};
 use tokio::process::Command;
 
@@ -36,15 +34,15 @@ impl Letters {
 
     /// Waits until so many letters are in this state.
     async fn until(&mut self, count: usize, state: DeadLetterState) -> Vec<DeadLetter> {
-        let patience = Instant::now() + PATIENCE;
-        loop {
+        eventually(format!("{count} letters are {state:?}"), async || {
             let letters = self.list(state).await;
             if letters.len() == count {
-                return letters;
+                Ok(letters)
+            } else {
+                Err(letters)
             }
-            assert!(Instant::now() < patience, "{letters:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        })
+        .await
     }
 
     async fn redrive(&mut self, letter_id: &str, dry_run: bool) -> RedriveDeadLettersResponse {

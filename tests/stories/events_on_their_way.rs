@@ -1,14 +1,13 @@
 //! What an operator sees of events on their way, and does about them.
 
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 use proto::operations::v1::consumer_service_client::ConsumerServiceClient;
 use proto::operations::v1::{EventConsumer, ListConsumersRequest};
 use proto::readmodel::v1::{ListProductsRequest, OrderState};
 use serde_json::Value;
 use support::client::card_order;
-use support::shop::PATIENCE;
+use support::wait::until;
 use support::{Engine, TestShop, story};
 use tokio::process::Command;
 
@@ -45,14 +44,6 @@ async fn consumer(shop: &TestShop, name: &str) -> EventConsumer {
         .into_iter()
         .find(|consumer| consumer.consumer == name)
         .unwrap()
-}
-
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let patience = Instant::now() + PATIENCE;
-    while !is_so().await {
-        assert!(Instant::now() < patience, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

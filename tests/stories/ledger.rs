@@ -10,7 +10,7 @@ use kit::values;
 use pg_simulator::Profile;
 use support::client::card_order;
 use support::gateway::Gateway;
-use support::shop::PATIENCE;
+use support::wait::PATIENCE;
 use support::{Engine, TestShop};
 
 async fn run(database: &Database, sql: &str) {

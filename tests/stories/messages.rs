@@ -2,7 +2,7 @@
 
 pub mod channel;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kit::context::Context;
 use kit::database::Sql;
@@ -12,7 +12,7 @@ use proto::operations::v1::{DeadLetterFilter, RedriveDeadLettersRequest};
 use proto::order::v1::{CancelOrderRequest, PlaceOrderRequest};
 use proto::readmodel::v1::OrderState;
 use support::client::{card_order, point_order};
-use support::shop::PATIENCE;
+use support::wait::until;
 use support::{Engine, TestShop};
 
 use channel::{Answer, Channel};
@@ -74,13 +74,12 @@ async fn publish_all_again(shop: &TestShop) {
             .unwrap();
         transaction.commit_quietly().await.unwrap();
     }
-    let patience = Instant::now() + PATIENCE;
     for database in shop.shop().tables().writers() {
         let sql = "SELECT id FROM outbox WHERE published_at IS NULL LIMIT 1";
-        while database.reader().find::<Id>(sql, vec![]).await.unwrap().is_some() {
-            assert!(Instant::now() < patience, "{} does not publish", database.owner());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(format!("{} has published", database.owner()), async || {
+            database.reader().find::<Id>(sql, vec![]).await.unwrap().is_none()
+        })
+        .await;
     }
 }
 
@@ -223,11 +222,10 @@ async fn what_is_refused_for_good_or_too_often_is_a_dead_letter_and_is_sent_once
         // not cured yet: the same letter is dead again
         assert_eq!(redrive(&shop).await, 2, "{engine:?}");
         channel.until_asked("blocked", 2).await;
-        let patience = Instant::now() + PATIENCE;
-        while self::letters(&shop).await.iter().all(|letter| letter.state != "DEAD") {
-            assert!(Instant::now() < patience, "{engine:?}: no letter is dead again");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("a letter is dead again", async || {
+            self::letters(&shop).await.iter().any(|letter| letter.state == "DEAD")
+        })
+        .await;
 
         channel.say_to_all(Answer::Take);
         redrive(&shop).await;

@@ -1,10 +1,11 @@
 //! The life of an order: priced, paid, declined, paid again, cancelled, expired.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proto::order::v1::{CancelOrderRequest, OrderState, PayOrderRequest, PlaceOrderRequest, PreviewOrderRequest};
 use support::client::{card_order, point_order};
-use support::shop::{PATIENCE, money};
+use support::shop::money;
+use support::wait::eventually;
 use support::{Buyer, reason, story};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -60,18 +61,14 @@ story! {
         shop.stock(&[("a", 1_000, 5)]).await;
         let mina = shop.buyer("mina");
         let order = mina.place(PlaceOrderRequest { card_token: "test-limit".to_owned(), ..card_order(&[("a", 1)]) }).await.unwrap();
-        let patience = Instant::now() + PATIENCE;
-        loop {
-            match mina.orders().pay_order(pay(&order.order_id, "test-approve")).await {
-                Ok(_) => break,
-                Err(status) => {
-                    assert_eq!(reason(&status), "PAYMENT_IN_PROGRESS");
-                    assert!(status.get_details_retry_info().is_some());
-                }
-            }
-            assert!(Instant::now() < patience);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("another card is taken", async || {
+            let paid = mina.orders().pay_order(pay(&order.order_id, "test-approve")).await;
+            paid.map_err(|status| {
+                assert_eq!(reason(&status), "PAYMENT_IN_PROGRESS");
+                assert!(status.get_details_retry_info().is_some());
+            })
+        })
+        .await;
         reaches(&mina, &order.order_id, Seen::Paid).await;
     }
 }

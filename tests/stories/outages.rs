@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use proto::catalog::v1::LikeProductRequest;
 use proto::readmodel::v1::ListProductsRequest;
 use sea_orm::ConnectionTrait;
+use support::shop::impatient;
 use support::{Engine, TestShop, reason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -37,11 +38,7 @@ fn assert_asks_again(status: &Status, code: Code, named: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_the_database_held_by_others_is_told_to_try_again() {
     for engine in Engine::BOTH {
-        let shop = TestShop::start_with(engine, |config| {
-            let url = config.database_url.take();
-            config.database_url = url.map(|url| format!("{url}?options[lock_timeout]=200ms"));
-        })
-        .await;
+        let shop = TestShop::start_with(engine, impatient).await;
         shop.stock(&[("chair", 1_000, 100)]).await;
         shop.at_rest().await;
 

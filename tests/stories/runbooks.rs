@@ -19,7 +19,8 @@ use proto::readmodel::v1::OrderState;
 use sea_orm::ConnectionTrait;
 use support::client::card_order;
 use support::gateway::Gateway;
-use support::shop::PATIENCE;
+use support::shop::impatient;
+use support::wait::{PATIENCE, until};
 use support::{Engine, TestShop};
 use tempfile::TempDir;
 
@@ -167,14 +168,6 @@ async fn payment_state(shop: &TestShop, order_id: &str) -> Option<PaymentState> 
     Some(found.ok()?.into_inner().payment?.payment?.state())
 }
 
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let patience = std::time::Instant::now() + PATIENCE;
-    while !is_so().await {
-        assert!(std::time::Instant::now() < patience, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 fn by(card_token: &str) -> PlaceOrderRequest {
     PlaceOrderRequest {
         card_token: card_token.to_owned(),
@@ -298,11 +291,7 @@ async fn letter(shop: &TestShop, is_it: impl Fn(&DeadLetter) -> bool) -> Option<
 
 /// Somebody left a session open that holds the database of the one who tells buyers.
 async fn an_outbox_grows(engine: Engine) {
-    let shop = TestShop::start_with(engine, |config| {
-        let url = config.database_url.take();
-        config.database_url = url.map(|url| format!("{url}?options[lock_timeout]=200ms"));
-    })
-    .await;
+    let shop = TestShop::start_with(engine, impatient).await;
     shop.stock(&[("a", 1_000, 5)]).await;
     shop.at_rest().await;
     let forgotten = shop.stranger("notification").await;

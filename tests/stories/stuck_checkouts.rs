@@ -1,6 +1,6 @@
 //! An operator finds what is stuck and why, and has it go on or back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jangteo::client::Client;
 use kit::context::Context;
@@ -13,7 +13,7 @@ use proto::order::v1::*;
 use proto::readmodel::v1::audit_service_client::AuditServiceClient;
 use proto::readmodel::v1::{ListEventsRequest, OrderState as Seen};
 use support::client::card_order;
-use support::shop::PATIENCE;
+use support::wait::eventually;
 use support::{Buyer, TestShop, reason, story};
 use tonic::Status;
 
@@ -124,15 +124,11 @@ async fn pay(mina: &Buyer, order_id: &str) {
 }
 
 async fn until_stuck(shop: &TestShop, count: usize) -> Vec<Checkout> {
-    let patience = Instant::now() + PATIENCE;
-    loop {
+    eventually(format!("{count} are stuck"), async || {
         let found = stuck(shop, failed(1)).await;
-        if found.len() == count {
-            return found;
-        }
-        assert!(Instant::now() < patience, "{found:#?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if found.len() == count { Ok(found) } else { Err(found) }
+    })
+    .await
 }
 
 story! {

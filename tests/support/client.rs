@@ -1,7 +1,5 @@
 //! A buyer: a user of the shop with a client of each service.
 
-use std::time::{Duration, Instant};
-
 use jangteo::client::{Client, Connected};
 use proto::catalog::v1::like_service_client::LikeServiceClient;
 use proto::coupon::v1::coupon_service_client::CouponServiceClient;
@@ -20,7 +18,8 @@ use proto::readmodel::v1::{GetOrderRequest, OrderDetail};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
-use crate::shop::{PATIENCE, money};
+use crate::shop::money;
+use crate::wait::eventually;
 
 /// A user and what it can do.
 #[derive(Clone, Debug)]
@@ -123,19 +122,18 @@ impl Buyer {
 
     /// Waits until the read model shows the order so.
     pub async fn until(&self, order_id: &str, is_so: impl Fn(&OrderDetail) -> bool) -> OrderDetail {
-        let patience = Instant::now() + PATIENCE;
-        loop {
+        eventually(format!("order {order_id}"), async || {
             let request = GetOrderRequest {
                 order_id: order_id.to_owned(),
                 ..Default::default()
             };
             let seen = self.orders_seen().get_order(request).await.ok();
             match seen.and_then(|answer| answer.into_inner().order) {
-                Some(order) if is_so(&order) => return order,
-                seen => assert!(Instant::now() < patience, "order {order_id} is {seen:?}"),
+                Some(order) if is_so(&order) => Ok(order),
+                seen => Err(seen),
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        })
+        .await
     }
 }
 

@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod postgres;
 pub mod raw;
 pub mod shop;
+pub mod wait;
 
 pub use client::{Buyer, reason};
 pub use engine::Engine;

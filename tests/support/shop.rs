@@ -1,7 +1,5 @@
 //! A shop of its own for every test: real server, real databases, a gateway that answers at once, and a clock to turn.
 
-use std::time::{Duration, Instant};
-
 use jangteo::client::Connected;
 use jangteo::config::Config;
 use jangteo::ledger;
@@ -18,9 +16,7 @@ use tempfile::TempDir;
 
 use crate::client::Buyer;
 use crate::engine::{Engine, new_database};
-
-/// How long a test waits for a state before it fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use crate::wait::eventually;
 
 /// A running shop, stocked by the test.
 #[derive(Debug)]
@@ -143,20 +139,12 @@ impl TestShop {
 
     /// Waits until every invariant of the ledger holds, which includes that nothing is under way.
     pub async fn at_rest(&self) {
-        let patience = Instant::now() + PATIENCE;
-        loop {
-            let broken: Vec<_> = ledger::check(&self.connected)
-                .await
-                .unwrap()
-                .into_iter()
-                .filter(|invariant| !invariant.holds)
-                .collect();
-            if broken.is_empty() {
-                return;
-            }
-            assert!(Instant::now() < patience, "not at rest after {PATIENCE:?}: {broken:#?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        eventually("the shop is at rest", async || {
+            let mut broken = ledger::check(&self.connected).await.unwrap();
+            broken.retain(|invariant| !invariant.holds);
+            if broken.is_empty() { Ok(()) } else { Err(broken) }
+        })
+        .await;
     }
 
     /// The end of every story: at rest, all invariants hold, and the shop stops.
@@ -167,6 +155,12 @@ impl TestShop {
 }
 
 /// An amount in the shop's currency.
+/// Has PostgreSQL give up a lock that is not had at once, where a test holds one.
+pub fn impatient(config: &mut Config) {
+    let url = config.database_url.take();
+    config.database_url = url.map(|url| format!("{url}?options[lock_timeout]=200ms"));
+}
+
 pub fn money(minor_units: i64) -> Money {
     Money {
         currency_code: "USD".to_owned(),

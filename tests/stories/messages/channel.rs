@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Json, State};
@@ -11,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
-use support::shop::PATIENCE;
+use support::wait::eventually;
 
 /// What the service does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,15 +109,11 @@ impl Channel {
 
     /// Waits until so many requests for a recipient have come.
     pub async fn until_asked(&self, recipient: &str, times: usize) -> Vec<Asked> {
-        let patience = Instant::now() + PATIENCE;
-        loop {
+        eventually(format!("{recipient} is written to {times} times"), async || {
             let asked = self.asked(recipient);
-            if asked.len() >= times {
-                return asked;
-            }
-            assert!(Instant::now() < patience, "{recipient}: {asked:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if asked.len() >= times { Ok(asked) } else { Err(asked) }
+        })
+        .await
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

@@ -1,8 +1,7 @@
 //! What is refused before a service's rule is asked: by the transport, the server's layers and the edge.
 
-use std::time::{Duration, Instant};
-
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use jangteo::client::Connected;
 use kit::server::{CALLS_IN_FLIGHT_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use proto::catalog::v1::{LikeProductRequest, RestockRequest};
@@ -10,10 +9,11 @@ use proto::coupon::v1::campaign_service_client::CampaignServiceClient;
 use proto::money::v1::Money;
 use proto::payment::v1::HoldPointsRequest;
 use proto::readmodel::v1::{GetProductRequest, ListProductsRequest};
+use support::TestShop;
 use support::client::card_order;
 use support::raw::{call, frame};
-use support::shop::{PATIENCE, money};
-use support::{TestShop, reason};
+use support::shop::money;
+use support::wait::eventually;
 use tonic::{Request, Status};
 
 use super::Reached;
@@ -108,38 +108,24 @@ async fn transport(shop: &TestShop, reached: &mut Reached) {
     reached.by("SERVICE_UNKNOWN", &[], unknown);
 }
 
-/// Streams that never say anything are calls in flight.
+/// Streams that never say anything are calls in flight, and answered only when they are turned away.
 async fn overload(shop: &TestShop, reached: &mut Reached) {
     let address = format!("http://{}", shop.shop().address);
-    let mut connections = Vec::new();
-    // one more than can be in flight together: what is too much is turned away, too
+    let mut calls = FuturesUnordered::new();
+    // one connection more than can be in flight together
     for _ in 0..=CALLS_IN_FLIGHT_MAX / STREAMS_PER_CONNECTION_MAX as usize {
         let connection = Connected::open(Some(&address), &shop.config).await.unwrap();
-        let calls = (0..STREAMS_PER_CONNECTION_MAX).map(move |_| {
+        calls.extend((0..STREAMS_PER_CONNECTION_MAX).map(|_| {
             let mut client = CampaignServiceClient::new(connection.as_admin());
             async move { client.add_campaign_products(tokio_stream::pending()).await.map(drop) }
-        });
-        connections.push(tokio::spawn(join_all(calls)));
+        }));
     }
-    let patience = Instant::now() + PATIENCE;
-    let turned_away = loop {
+    let turned_away = calls.next().await.expect("more calls than can be in flight");
+    reached.by("OVERLOADED", &[], turned_away);
+    drop(calls);
+    eventually("nobody is turned away any more", async || {
         let request = ListProductsRequest::default();
-        match shop.buyer("mina").products_seen().list_products(request).await {
-            Err(status) if reason(&status) == "OVERLOADED" => break status,
-            outcome => assert!(Instant::now() < patience, "{outcome:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    reached.by("OVERLOADED", &[], Err::<(), _>(turned_away));
-    connections.iter().for_each(tokio::task::JoinHandle::abort);
-    let patience = Instant::now() + PATIENCE;
-    while let Err(status) = shop
-        .buyer("mina")
-        .products_seen()
-        .list_products(ListProductsRequest::default())
-        .await
-    {
-        assert!(Instant::now() < patience, "still {status:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        shop.buyer("mina").products_seen().list_products(request).await
+    })
+    .await;
 }

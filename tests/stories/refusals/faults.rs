@@ -1,6 +1,6 @@
 //! What is told when something of ours is broken, slow or gone. Each fault is real, and taken back before the next.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use kit::context::Context;
@@ -13,7 +13,7 @@ use proto::order::v1::{PlaceOrderRequest, PreviewOrderRequest};
 use proto::readmodel::v1::{GetProductRequest, WatchOrderRequest};
 use sea_orm::TransactionTrait;
 use support::client::{card_order, point_order};
-use support::shop::PATIENCE;
+use support::wait::eventually;
 use support::{TestShop, reason};
 use tonic::{Response, Status};
 
@@ -132,13 +132,11 @@ async fn view_broken(shop: &TestShop, reached: &mut Reached) {
     )
     .await;
     let revision = unlike(shop).await;
-    let patience = Instant::now() + PATIENCE;
-    let blocked = loop {
-        match see(shop, &revision).await {
-            Err(status) if reason(&status) == "VIEW_BEHIND" && Instant::now() < patience => {}
-            outcome => break outcome,
-        }
-    };
+    let blocked = eventually("the view is blocked", async || match see(shop, &revision).await {
+        Err(status) if reason(&status) == "VIEW_BEHIND" => Err(status),
+        outcome => Ok(outcome),
+    })
+    .await;
     let mut letters = DeadLetterServiceClient::new(shop.connected().as_admin());
     let resolve = |letter_id: &str| ResolveDeadLetterRequest {
         letter_id: letter_id.to_owned(),
@@ -146,15 +144,12 @@ async fn view_broken(shop: &TestShop, reached: &mut Reached) {
         ..Default::default()
     };
     let behind = like(shop).await.unwrap();
-    let listed = loop {
+    let listed = eventually("one is dead, and one waits", async || {
         let listed = letters.list_dead_letters(ListDeadLettersRequest::default()).await;
         let listed = listed.unwrap().into_inner().letters;
-        if listed.len() > 1 {
-            break listed;
-        }
-        assert!(Instant::now() < patience, "{listed:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+        if listed.len() > 1 { Ok(listed) } else { Err(listed) }
+    })
+    .await;
     let (dead, waiting) = (&listed[0].letter_id, &listed[1].letter_id);
     let refused = letters.resolve_dead_letter(resolve(waiting)).await;
     run(

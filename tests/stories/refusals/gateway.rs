@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Query;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use support::client::card_order;
 use support::engine::quiet_port;
 use support::gateway::Gateway;
-use support::shop::PATIENCE;
+use support::wait::eventually;
 use support::{Buyer, Engine, TestShop, reason};
 use tokio::net::TcpListener;
 use tonic::Status;
@@ -75,15 +75,15 @@ async fn sync(mina: &Buyer, order_id: &str, attempt: i32) -> Result<String, Stat
 
 /// Has the gateway asked until an attempt has ended; tells why, as the order shows it.
 async fn ended(mina: &Buyer, order_id: &str, attempt: i32, between: impl Fn()) -> String {
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        match sync(mina, order_id, attempt).await {
-            Ok(reason) if !reason.is_empty() => break,
-            outcome => assert!(Instant::now() < patience, "{outcome:?}"),
+    eventually(format!("attempt {attempt} of {order_id} has ended"), async || {
+        let outcome = sync(mina, order_id, attempt).await;
+        if outcome.as_ref().is_ok_and(|reason| !reason.is_empty()) {
+            return Ok(());
         }
         between();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        Err(outcome)
+    })
+    .await;
     let order = mina.until(order_id, |order| order.attempt == attempt && !order.payment_open);
     order.await.payment_reason
 }
@@ -95,17 +95,13 @@ async fn is_not_there(mina: &Buyer, order_id: &str, reached: &mut Reached) {
         &[("order_id", order_id), ("attempt", "1")],
         again,
     );
-    let patience = Instant::now() + PATIENCE;
-    let asked = loop {
-        match sync(mina, order_id, 1).await {
-            // not requested yet, or not sent yet
-            Err(status) if reason(&status) == "PAYMENT_NOT_FOUND" => {}
-            Ok(_) => {}
-            refused => break refused,
-        }
-        assert!(Instant::now() < patience, "the attempt is not sent");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let asked = eventually("the attempt is sent", async || match sync(mina, order_id, 1).await {
+        // not requested yet
+        Err(status) if reason(&status) == "PAYMENT_NOT_FOUND" => Err("not requested"),
+        Ok(_) => Err("not sent"),
+        refused => Ok(refused),
+    })
+    .await;
     reached.by("GATEWAY_UNAVAILABLE", &[], asked);
 }
 
