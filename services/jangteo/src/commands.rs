@@ -10,6 +10,7 @@ mod output;
 mod payments;
 mod simulator;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -227,7 +228,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
         } => {
             at_shop(endpoint, &config, async |shop| {
                 let holds = ledger::print_check(shop, Duration::from_secs(wait_seconds), json).await?;
-                Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                Ok(output::success_if(holds))
             })
             .await
         }
@@ -261,11 +262,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
         Command::Events(events) => {
             at_shop(endpoint, &config, async |shop| events::run(events, shop, output).await).await
         }
-        Command::Doctor => Ok(if doctor::examine(&config).await? {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }),
+        Command::Doctor => Ok(output::success_if(doctor::examine(&config).await?)),
         Command::Config {
             command: ConfigCommand::Print,
         } => {
@@ -273,11 +270,7 @@ async fn run(arguments: Arguments, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::PgSimulator(command) => simulator::run(command, &config).await,
-        Command::Healthcheck => Ok(if doctor::serves(endpoint, &config).await {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }),
+        Command::Healthcheck => Ok(output::success_if(doctor::serves(endpoint, &config).await)),
     }
 }
 
@@ -311,7 +304,8 @@ async fn all(config: &Config) -> anyhow::Result<ExitCode> {
     }
     println!("ready      in {} ms; stop with Ctrl-C", started.elapsed().as_millis());
     stop_signal().await?;
-    println!("stopping");
+    // who read it may be gone, which is no reason to stop otherwise than gracefully
+    let _ = writeln!(std::io::stdout(), "stopping");
     shop.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -347,11 +341,7 @@ async fn import(
     for refusal in products.refusals.iter().take(10) {
         eprintln!("row {}: {} ({})", refusal.row, refusal.message, refusal.reason);
     }
-    Ok(if products.refused == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(output::success_if(products.refused == 0))
 }
 
 fn currency(config: &Config) -> anyhow::Result<Currency> {

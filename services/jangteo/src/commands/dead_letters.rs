@@ -266,11 +266,7 @@ async fn redrive(
         vec![vec![("applied", applied.into()), ("failed", failed.into())]],
         output,
     );
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(output::success_if(failed == 0))
 }
 
 fn line(letter: &DeadLetter) -> Line {

@@ -9,7 +9,7 @@ use clap::Args;
 use kit::clock::Clock;
 
 use super::currency;
-use super::output::Output;
+use super::output::{self, Output};
 use crate::client::Connected;
 use crate::config::Config;
 use crate::ledger;
@@ -77,5 +77,5 @@ pub(super) async fn run(load: Load, config: &Config, output: Output) -> anyhow::
     if let Some(shop) = Arc::into_inner(shop) {
         shop.close().await;
     }
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(output::success_if(holds))
 }

@@ -1,5 +1,6 @@
 //! How results reach standard output: columns for a person, one JSON object a line for a program.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -54,7 +55,7 @@ pub(super) fn print(lines: Vec<Line>, output: Output) {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in &table {
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        println!("{}", padded.collect::<Vec<_>>().join(GAP).trim_end());
+        say(padded.collect::<Vec<_>>().join(GAP).trim_end());
     }
 }
 
@@ -65,13 +66,20 @@ pub(super) fn print_fields(line: Line, output: Output) {
     }
     let width = line.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in line {
-        println!("{:<width$}{GAP}{}", name.replace('_', " "), cell(&value));
+        say(&format!("{:<width$}{GAP}{}", name.replace('_', " "), cell(&value)));
     }
 }
 
 fn print_json(line: Line) {
     let object: Map<String, Value> = line.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    println!("{}", Value::Object(object));
+    say(&Value::Object(object).to_string());
+}
+
+fn say(line: &str) {
+    // whoever reads may have seen enough, as `head` has
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 fn cell(value: &Value) -> String {
@@ -92,6 +100,11 @@ pub(super) fn time(time: Option<&prost_types::Timestamp>) -> Value {
 /// The name of an enum's value without its prefix, such as `AWAITING_PAYMENT`.
 pub(super) fn word(name: &'static str, prefix: &str) -> Value {
     name.trim_start_matches(prefix).into()
+}
+
+/// Done, or a check found something.
+pub(super) fn success_if(holds: bool) -> ExitCode {
+    if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What went wrong in words, and the exit code that says what kind of wrong it is.

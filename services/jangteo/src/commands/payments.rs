@@ -130,7 +130,7 @@ pub(super) async fn run(command: Payments, shop: &Connected, output: Output) -> 
             let found = payments.resolve_payment(request).await?.into_inner().payment;
             output::print(found.iter().map(record).collect(), output);
             let rests = found.is_some_and(|found| found.next_look_at.is_none());
-            Ok(if rests { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(output::success_if(rests))
         }
         Payments::Reconcile { day, why } => reconcile(payments, day, why, output).await,
     }
@@ -200,11 +200,7 @@ async fn reconcile(
         ("discrepancies", found.into()),
     ];
     output::print(vec![totals], output);
-    Ok(if found == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(output::success_if(found == 0))
 }
 
 fn record(record: &PaymentRecord) -> Line {
