@@ -154,13 +154,13 @@ impl TestShop {
     }
 }
 
-/// An amount in the shop's currency.
 /// Has PostgreSQL give up a lock that is not had at once, where a test holds one.
 pub fn impatient(config: &mut Config) {
     let url = config.database_url.take();
     config.database_url = url.map(|url| format!("{url}?options[lock_timeout]=200ms"));
 }
 
+/// An amount in the shop's currency.
 pub fn money(minor_units: i64) -> Money {
     Money {
         currency_code: "USD".to_owned(),

@@ -1,7 +1,9 @@
 //! Waiting for a state, and never for a time.
 
 use std::fmt::{Debug, Display};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a test waits for a state before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,13 +22,16 @@ pub async fn within<T, S: Debug>(
     mut look: impl AsyncFnMut() -> Result<T, S>,
 ) -> T {
     let end = Instant::now() + patience;
-    loop {
-        match look().await {
+    let mut seen = None;
+    // a look that does not end is bounded, too
+    while let Ok(looked) = timeout_at(end, look()).await {
+        match looked {
             Ok(found) => return found,
-            Err(seen) => assert!(Instant::now() < end, "{what}: not within {patience:?}, but {seen:#?}"),
+            Err(other) => seen = Some(other),
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        sleep(LOOK_AGAIN).await;
     }
+    panic!("{what}: not within {patience:?}, but {seen:#?}")
 }
 
 /// Waits until it is so.

@@ -13,7 +13,8 @@ use support::TestShop;
 use support::client::card_order;
 use support::raw::{call, frame};
 use support::shop::money;
-use support::wait::eventually;
+use support::wait::{PATIENCE, eventually};
+use tokio::time::timeout;
 use tonic::{Request, Status};
 
 use super::Reached;
@@ -120,8 +121,8 @@ async fn overload(shop: &TestShop, reached: &mut Reached) {
             async move { client.add_campaign_products(tokio_stream::pending()).await.map(drop) }
         }));
     }
-    let turned_away = calls.next().await.expect("more calls than can be in flight");
-    reached.by("OVERLOADED", &[], turned_away);
+    let turned_away = timeout(PATIENCE, calls.next()).await.expect("somebody is turned away");
+    reached.by("OVERLOADED", &[], turned_away.unwrap());
     drop(calls);
     eventually("nobody is turned away any more", async || {
         let request = ListProductsRequest::default();
