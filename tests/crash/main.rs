@@ -2,8 +2,9 @@
 //! and a database that fails under a shop that lives.
 //!
 //! `JANGTEO_CRASH_TIMES` is how often a process is killed at each point, at one passing after the other, on both engines;
-//! without it once, on one of the two. `JANGTEO_KILLS` (default 5) is how often at random, on both engines; `JANGTEO_OUTAGES`
-//! (default 2) how often PostgreSQL fails in each way.
+//! without it once, on one of the two. `JANGTEO_CRASH_POINTS` is a part of the names of the points that are meant, or all.
+//! `JANGTEO_KILLS` (default 5) is how often at random, on both engines; `JANGTEO_OUTAGES` (default 2) how often PostgreSQL
+//! fails in each way.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,6 +21,8 @@ mod proxy;
 mod random;
 mod scenario;
 
+use std::fmt::Debug;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use jangteo::client::Connected;
@@ -51,6 +54,6 @@ async fn at_rest(address: &str, since: Instant) -> Duration {
 }
 
 #[expect(clippy::disallowed_methods, reason = "settings of the test, not of the shop")]
-fn setting(name: &str, default: usize) -> usize {
+fn setting<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
 }
