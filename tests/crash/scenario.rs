@@ -44,6 +44,7 @@ impl Scenario {
     pub async fn play(&self) {
         self.open().await;
         let slow = self.place(by_card("lamp", 1, "test-captured-timeout")).await.unwrap();
+        self.cancel_while_it_is_charged().await;
         self.cancel_what_is_paid_by_everything().await;
         self.cancel_what_is_paid_by_points().await;
         self.pay_with_another_card().await;
@@ -164,6 +165,13 @@ impl Scenario {
         assert_eq!(reconciled.discrepancies, []);
     }
 
+    /// Before the gateway has answered; what it took all the same goes back.
+    async fn cancel_while_it_is_charged(&self) {
+        let placed = self.place(by_card("desk", 1, "test-captured-timeout")).await.unwrap();
+        self.cancel(&placed).await;
+        self.see(&placed, OrderState::Cancelled).await;
+    }
+
     /// While its card is being charged, or just before, or just after.
     async fn cancel_at_once(&self) {
         let placed = self.place(by_card("desk", 1, "test-approve")).await.unwrap();
@@ -185,15 +193,15 @@ impl Scenario {
 
     /// Nothing was done twice, and nothing was lost.
     async fn check(&self) {
-        self.until("nine orders, no more", async || {
+        self.until("ten orders, no more", async || {
             let request = view::ListOrdersRequest {
                 page_size: 100,
                 ..Default::default()
             };
             let orders: view::ListOrdersResponse =
                 call!(self.mina, "readmodel.v1.OrderQueryService" / ListOrders, request).unwrap();
-            assert!(orders.orders.len() <= 9, "{:#?}", orders.orders);
-            orders.orders.len() == 9
+            assert!(orders.orders.len() <= 10, "{:#?}", orders.orders);
+            orders.orders.len() == 10
         })
         .await;
         let left = |product: &str, available: i64, like_count: i64| (product.to_owned(), available, like_count);
