@@ -163,6 +163,8 @@ impl Service {
         let stop = CancellationToken::new();
         let server = tokio::spawn(pg_simulator::serve(config, listener, stop.clone()));
         self.gateway = Some((stop, server));
+        let book = self.folder.path().join(BOOK_FILE);
+        until("the gateway has opened its book", async || book.exists()).await;
     }
 
     pub async fn stop_gateway(&mut self) {
